@@ -1,0 +1,41 @@
+"""The errors an artist can meet, each one sentence that says what failed and what to do.
+
+Everything derived from `ImageToSceneError` may be shown as it is. Any other exception is a defect; the two process
+boundaries (the worker's loop and the operator's timer) log it and report one plain sentence instead.
+"""
+
+
+class ImageToSceneError(Exception):
+    """Base of every error whose text is written for the artist."""
+
+
+class ImageError(ImageToSceneError):
+    """A picture is missing, broken or of a kind that cannot be read."""
+
+
+class CameraError(ImageToSceneError):
+    """Given cameras are incomplete or contradict the pictures."""
+
+
+class WeightsError(ImageToSceneError):
+    """A checkpoint is missing, incomplete or not what its configuration says."""
+
+
+class DeviceError(ImageToSceneError):
+    """The chosen device or precision does not exist on this machine."""
+
+
+class OutOfMemoryError(ImageToSceneError):
+    """The device has not enough memory for this resolution and number of views."""
+
+
+class StorageError(ImageToSceneError):
+    """A saved reconstruction is unreadable, incomplete or of a newer version."""
+
+
+class WorkerError(ImageToSceneError):
+    """The worker process could not be started or ended without an answer."""
+
+
+class CancelledError(ImageToSceneError):
+    """The artist cancelled the run."""

@@ -1,0 +1,166 @@
+"""The plain data that walks through the house: Request → Prediction → Reconstruction.
+
+Conventions, stated once for the whole package:
+
+* Frames are in names: `world_from_camera` [4, 4] takes camera coordinates to world coordinates, `image_from_camera`
+  [3, 3] takes camera coordinates to homogeneous pixels.
+* A camera looks along +Z, +X is right, +Y is down (OpenCV). Blender's looks along −Z with +Y up; exactly one function
+  converts (`geometry.cameras.blender_from_opencv`).
+* Pixel coordinates are continuous: pixel (0, 0) spans [0, 1)², its centre is (0.5, 0.5), the image's centre is
+  (W/2, H/2).
+* Depth is measured along the camera's Z axis, not along the ray. NaN marks what is unknown.
+* Array letters: V views, H W pixels, P patches, N points, C channels. Float arrays are float32 for pixels and float64
+  for cameras.
+* "Source pixels" are those of the picture after its EXIF rotation; "model pixels" those the network saw.
+
+This module imports numpy only: Blender's process and the worker share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+ByteArray = NDArray[np.uint8]
+
+MixedSizes = Literal["auto", "keep", "crop"]
+ReferenceView = Literal["saddle_balanced", "saddle_sim_range", "first", "middle"]
+PoseSource = Literal["camera_head", "ray_map"]
+PointSource = Literal["cameras", "rays"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+World = Literal["first_view", "given"]
+Units = Literal["scene units", "metres"]
+IntrinsicsOrigin = Literal["model", "given", "exif", "setting"]
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture to reconstruct from, with what is known of its camera."""
+
+    path: Path
+    """The picture's file."""
+    world_from_camera: FloatArray | None = None
+    """[4, 4] rigid, camera axes OpenCV, world axes of the scene (Z up); makes the camera token. None: unknown."""
+    image_from_camera: FloatArray | None = None
+    """[3, 3] pinhole intrinsics in source pixels. None: unknown."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything a reconstruction depends on, so that a run can be repeated from it alone."""
+
+    views: tuple[View, ...]
+    model: str = "nano"
+    """A preset's name, a checkpoint folder, or a name in the Hugging Face cache."""
+    resolution: int | None = None
+    """Longest side in model pixels, rounded to whole patches. None: what the checkpoint is made for."""
+    mixed_sizes: MixedSizes = "auto"
+    """`keep` runs every view whole, `crop` cuts all to the smallest as the official code does; `auto` means `keep`."""
+    reference_view: ReferenceView = "saddle_balanced"
+    pose_source: PoseSource = "camera_head"
+    point_source: PointSource = "cameras"
+    square_pixels: bool = True
+    """Make fx = fy in source pixels before geometry is built, so that no Blender scene setting is needed."""
+    field_of_view: float = float(np.radians(60.0))
+    """Radians across the longer side; used where neither model, camera nor EXIF tell the focal length."""
+    device: Device = "auto"
+    precision: Precision = "auto"
+    head_chunk: int = 8
+    """Views that pass through the head at once; the result does not depend on it, memory does."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a run: `done` of `total` steps of `stage` are behind us."""
+
+    stage: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Progress], None]
+"""Called from inside the run; may raise `CancelledError` to end it."""
+
+
+@dataclass(frozen=True)
+class ViewPrediction:
+    """What the network says of one view, in model pixels and its own units; geometry has not touched it yet."""
+
+    depth: FloatArray
+    """[H, W] along Z, positive."""
+    confidence: FloatArray | None = None
+    """[H, W] in (1, ∞); None where the model gives none."""
+    sky: FloatArray | None = None
+    """[H, W] about 0 on ground and 1 on sky; None where the model gives none."""
+    rays: FloatArray | None = None
+    """[h, w, 6] direction (0:3, unnormalised) and origin (3:6) per ray pixel, in the network's world; when asked."""
+    ray_confidence: FloatArray | None = None
+    """[h, w] in (1, ∞); when asked."""
+    world_from_camera: FloatArray | None = None
+    """[4, 4] of the camera head, in the network's world (not yet re-based); None where the model gives none."""
+    image_from_camera: FloatArray | None = None
+    """[3, 3] of the camera head, model pixels; None where the model gives none."""
+    metric_depth: FloatArray | None = None
+    """[H, W] canonical metric depth (metres at focal length 300 px) of a nested model's second network."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The network's answer for one set of views."""
+
+    views: tuple[ViewPrediction, ...]
+    reference_index: int = 0
+    """Which view the network took as reference: its world is tied to that view."""
+    device: str = "cpu"
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class ReconstructedView:
+    """One view of a finished reconstruction, in model pixels."""
+
+    source: Path
+    """The picture the artist chose."""
+    texture: Path
+    """Upright sRGB picture to use as texture: `source` itself, or a copy where Blender would read `source` wrongly."""
+    source_size: tuple[int, int]
+    """(width, height) of the source after EXIF rotation, pixels."""
+    source_from_model: FloatArray
+    """[3, 3] affine from model pixels to source pixels."""
+    image: ByteArray
+    """[H, W, 3] the picture as the network saw it, sRGB."""
+    depth: FloatArray
+    """[H, W] along Z, in the reconstruction's units; NaN where unknown."""
+    image_from_camera: FloatArray
+    """[3, 3] intrinsics in model pixels."""
+    world_from_camera: FloatArray | None = None
+    """[4, 4] rigid, OpenCV camera axes; None: the model gives no camera, the view stands at the origin."""
+    confidence: FloatArray | None = None
+    """[H, W] in (1, ∞)."""
+    sky: FloatArray | None = None
+    """[H, W] about 0 on ground and 1 on sky."""
+    points: FloatArray | None = None
+    """[H, W, 3] world positions when they come from rays; None: unproject `depth`."""
+    intrinsics_origin: IntrinsicsOrigin = "model"
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Cameras and geometry of one set of views: all that the Blender side needs."""
+
+    views: tuple[ReconstructedView, ...]
+    world: World = "first_view"
+    """`first_view`: OpenCV axes of picture 0. `given`: the world of the given cameras (Blender's, Z up)."""
+    units: Units = "scene units"
+    model: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The request's settings, JSON types only."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the run found: `seconds`, `device`, `precision`, `warnings` (list of sentences), ...; JSON types only."""
