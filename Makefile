@@ -1,0 +1,67 @@
+# Two commands do everything on a fresh clone: `make demo` and `make test`. Both may be run again at any time.
+#
+# Needed beforehand: Python 3.11 and the system libraries that the README lists for Blender as a Python module.
+# Used when present: Python 3.13 (tests on Blender 5.2) and npm (the Khronos glTF validator); tests say what they skip.
+
+PYTHON ?= python3.11
+PYTHON313 ?= $(shell command -v python3.13 || ls -d $(HOME)/.pyenv/versions/3.13*/bin/python3.13 2>/dev/null | tail -1)
+BIN := .venv/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+TEST := -m pytest -q
+
+.PHONY: demo test lint types test-core test-blender test-blender52 bench extension clean
+
+demo: .venv/ready
+	$(BIN)/python demo/run.py
+
+test: lint types test-core test-blender test-blender52
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+# The root is the package: a link under its real name gives the type checker relative imports a parent.
+types: .venv/ready
+	mkdir -p build/typing && ln -sfn ../.. build/typing/image_to_scene
+	$(BIN)/mypy
+
+test-core: .venv/ready
+	$(BIN)/python $(TEST) tests/core tests/training
+
+test-blender: .venv/ready node_modules
+	$(BIN)/python $(TEST) tests/blender tests/app
+
+ifeq ($(PYTHON313),)
+test-blender52:
+	@echo "skipped: tests on Blender 5.2 need Python 3.13, and none is on this machine"
+else
+test-blender52: .venv/ready .venv313/ready node_modules
+	IMAGE_TO_SCENE_PYTHON=$(CURDIR)/$(BIN)/python .venv313/bin/python $(TEST) tests/blender
+endif
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/forward.py
+	$(BIN)/python benchmarks/build.py
+
+extension: .venv/ready
+	mkdir -p build
+	$(BIN)/python $$(ls .venv/lib/python3*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py) \
+	  build --source-dir . --output-dir build
+
+.venv/ready: requirements/runtime.txt requirements/development.txt requirements/official.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP) -r requirements/runtime.txt -r requirements/development.txt
+	$(BIN)/python $(PIP) --no-deps -r requirements/official.txt
+	touch $@
+
+.venv313/ready: requirements/blender52.txt
+	test -x .venv313/bin/python || $(PYTHON313) -m venv .venv313
+	.venv313/bin/python $(PIP) -r requirements/blender52.txt
+	touch $@
+
+node_modules: package.json package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund && touch $@; \
+	else echo "npm is not on this machine: the glTF validator test will be skipped"; fi
+
+clean:
+	rm -rf build demo/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
