@@ -1,0 +1,298 @@
+"""One view as a grid mesh or a point cloud, and how big the whole is.
+
+A grid has a vertex at every pixel centre and a ring of vertices on the picture's border, so that seen through its own
+camera it covers the picture completely. Nothing is cut here: what a cut needs is stored on the vertices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import ByteArray, FloatArray, ReconstructedView, Reconstruction
+from .cameras import unproject, unproject_at
+
+BORDER_LIMIT = 0.1  # half a pixel beyond the outermost centre changes inverse depth by a tenth at most
+SAMPLES = 20_000  # pixels a view from which sizes are measured
+NEAREST_CLIP = 1e-6  # of the far clip: a depth buffer cannot tell more apart
+
+
+@dataclass(frozen=True)
+class GridSurface:
+    """A mesh of one view; the vertex arrays go row by row from the picture's top left."""
+
+    vertices: NDArray[np.float32]
+    """[N, 3] positions in the reconstruction's world."""
+    quads: NDArray[np.int32]
+    """[F, 4] vertex indices, counter-clockwise as the camera sees them: normals face the camera."""
+    uv: NDArray[np.float32]
+    """[N, 2] position in the source picture, u right and v up, exactly 0 and 1 on its border."""
+    depth: NDArray[np.float32]
+    """[N] along the camera's Z axis."""
+    depth_jump: NDArray[np.float32]
+    """[N] see `depth_jump`; where it exceeds a threshold on all four corners, a quad bridges a discontinuity."""
+    confidence: NDArray[np.float32] | None
+    """[N] in (1, ∞); None where the model gives none."""
+    sky: NDArray[np.float32] | None
+    """[N] about 0 on ground and 1 on sky; None where the model gives none."""
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """The pixels of one view whose depth is known, row by row."""
+
+    positions: NDArray[np.float32]
+    """[N, 3] in the reconstruction's world."""
+    colours: ByteArray
+    """[N, 3] sRGB."""
+    depth: NDArray[np.float32]
+    """[N] along the camera's Z axis."""
+    depth_jump: NDArray[np.float32]
+    """[N] see `depth_jump`."""
+    confidence: NDArray[np.float32] | None
+    """[N] in (1, ∞)."""
+    sky: NDArray[np.float32] | None
+    """[N] about 0 on ground and 1 on sky."""
+
+
+def grid_surface(view: ReconstructedView) -> GridSurface:
+    """Make the uncut mesh of one view.
+
+    Vertices stand at pixel centres, and half a pixel further out on the picture's border, where inverse depth is
+    extrapolated linearly (exact on planes) within `BORDER_LIMIT`. Where the view has `points`, they are the vertices
+    and the ring keeps its nearest vertex's distance from the unprojected depth. Quads with a corner of unknown depth,
+    and vertices that no quad uses, are left out.
+
+    Args:
+        view: One view of a reconstruction, `depth` [H, W].
+
+    Returns:
+        At most (H + 2) · (W + 2) vertices.
+    """
+    depth = known_depth(view)
+    height, width = depth.shape
+    columns, rows = _with_border(width), _with_border(height)
+    bordered = _extrapolated(depth)
+    positions = unproject_at(bordered, columns, rows, view.image_from_camera, camera_or_origin(view))
+    if view.points is not None:
+        positions += _repeated(view.points - positions[1:-1, 1:-1])
+    quads, used = _quads(np.isfinite(positions).all(axis=-1))
+
+    def per_vertex(pixels: FloatArray) -> NDArray[np.float32]:
+        return _repeated(pixels).reshape(-1)[used].astype(np.float32, copy=False)
+
+    return GridSurface(
+        vertices=positions.reshape(-1, 3)[used].astype(np.float32, copy=False),
+        quads=quads,
+        uv=_uv(view, columns, rows).reshape(-1, 2)[used],
+        depth=bordered.reshape(-1)[used],
+        depth_jump=per_vertex(depth_jump(depth)),
+        confidence=None if view.confidence is None else per_vertex(view.confidence),
+        sky=None if view.sky is None else per_vertex(view.sky),
+    )
+
+
+def point_cloud(view: ReconstructedView) -> PointCloud:
+    """Gather the pixels of one view whose position is known."""
+    depth = known_depth(view)
+    positions = view_points(view)
+    known = np.isfinite(positions).all(axis=-1)
+    return PointCloud(
+        positions=positions[known].astype(np.float32, copy=False),
+        colours=np.asarray(view.image)[known],
+        depth=depth[known],
+        depth_jump=depth_jump(depth)[known],
+        confidence=None if view.confidence is None else np.asarray(view.confidence)[known],
+        sky=None if view.sky is None else np.asarray(view.sky)[known],
+    )
+
+
+def known_depth(view: ReconstructedView) -> NDArray[np.float32]:
+    """Return the view's depth [H, W] with NaN for all that is no depth: not finite or not above zero."""
+    depth = np.asarray(view.depth, dtype=np.float32)
+    with np.errstate(invalid="ignore"):
+        valid = (depth > 0.0) & (depth < np.inf)
+    return np.where(valid, depth, np.float32(np.nan))
+
+
+def camera_or_origin(view: ReconstructedView) -> FloatArray:
+    """Return the view's `world_from_camera`, or the identity where the model gives none."""
+    return np.eye(4) if view.world_from_camera is None else view.world_from_camera
+
+
+def view_points(view: ReconstructedView) -> FloatArray:
+    """Return the world positions [H, W, 3] of the view's pixels, NaN where unknown."""
+    depth = known_depth(view)
+    if view.points is None:
+        return unproject(depth, view.image_from_camera, camera_or_origin(view))
+    return np.where(np.isnan(depth)[..., None], np.float32(np.nan), view.points)
+
+
+def depth_jump(depth: FloatArray) -> NDArray[np.float32]:
+    """Measure how far depth leaps around each pixel, free of scale and blind to slanted planes.
+
+    It is the smaller of two: the ratio of the farthest to the nearest of the 3×3 neighbours less one, and the largest
+    departure from a plane within two pixels, likewise as a ratio. A floor that runs to the horizon has large ratios
+    but no departure, since inverse depth is linear in pixels on a plane; a blurred edge of a few pixels has departures
+    at both ends and ratios between them. An edge between depths a < b gives b/a − 1 on both its sides, so a threshold
+    that deletes the quads all of whose corners exceed it cuts that edge and nothing beside it.
+
+    Args:
+        depth: [H, W] positive; NaN where unknown, which is no leap.
+
+    Returns:
+        [H, W] ≥ 0; 0 where unknown.
+    """
+    near = np.float32(1.0) / depth
+    farthest = np.float32(1.0) / _window(near, np.fmin)
+    ratio = _window(near, np.fmax) * farthest - np.float32(1.0)
+    departure = _bend(near) * farthest
+    for _ in range(2):
+        departure = _window(departure, np.fmax)
+    return np.nan_to_num(np.fmin(ratio, departure)).astype(np.float32, copy=False)
+
+
+def _bend(near: FloatArray) -> FloatArray:
+    """Return the larger second difference of inverse depth [H, W] along rows and columns; 0 at the border."""
+    bend = np.zeros_like(near)
+    np.fmax(bend[1:-1], np.abs(near[:-2] - 2 * near[1:-1] + near[2:]), out=bend[1:-1])
+    np.fmax(bend[:, 1:-1], np.abs(near[:, :-2] - 2 * near[:, 1:-1] + near[:, 2:]), out=bend[:, 1:-1])
+    return bend
+
+
+def _window(values: FloatArray, extreme: np.ufunc) -> FloatArray:
+    """Take the extreme of the 3×3 neighbours of every pixel [H, W], ignoring NaN, one axis after the other."""
+    for axis in (0, 1):
+        lines = np.swapaxes(values, 0, axis)
+        found = lines.copy()
+        extreme(found[1:], lines[:-1], out=found[1:])
+        extreme(found[:-1], lines[1:], out=found[:-1])
+        values = np.swapaxes(found, 0, axis)
+    return values
+
+
+def _with_border(length: int) -> FloatArray:
+    """Return the pixel centres of a side and its two ends [length + 2]."""
+    return np.concatenate(([0.0], np.arange(length) + 0.5, [float(length)]))
+
+
+def _repeated(pixels: FloatArray) -> FloatArray:
+    """Repeat the outermost pixels of [H, W, ...] once on every side."""
+    return np.pad(pixels, [(1, 1), (1, 1)] + [(0, 0)] * (pixels.ndim - 2), mode="edge")
+
+
+def _extrapolated(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Continue depth [H, W] to the picture's border [H + 2, W + 2], linearly in its inverse."""
+    near = _repeated(np.float32(1.0) / depth)
+    for axis in (0, 1):
+        lines = np.swapaxes(near, 0, axis)
+        if len(lines) > 3:
+            lines[0] = _half_step(lines[1], lines[2])
+            lines[-1] = _half_step(lines[-2], lines[-3])
+    return (np.float32(1.0) / near).astype(np.float32, copy=False)
+
+
+def _half_step(outer: FloatArray, inner: FloatArray) -> FloatArray:
+    """Continue half a step from `inner` through `outer`; where `inner` is unknown, stay."""
+    step = np.nan_to_num(0.5 * (outer - inner))
+    limit = BORDER_LIMIT * outer
+    border: FloatArray = outer + np.clip(step, -limit, limit)
+    return border
+
+
+def _quads(known: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.bool_] | slice]:
+    """Join a grid [R, C] of vertices to quads, and say which vertices they use, to which their indices refer."""
+    rows, columns = known.shape
+    index = np.arange(known.size, dtype=np.int32).reshape(rows, columns)
+    corners = (index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:])
+    quads = np.stack(corners, axis=-1).reshape(-1, 4)
+    if known.all():
+        return quads, slice(None)
+    quads = quads[known.reshape(-1)[quads].all(axis=1)]
+    used = np.zeros(known.size, dtype=bool)
+    used[quads] = True
+    renumbered = np.cumsum(used, dtype=np.int32) - 1
+    return renumbered[quads].astype(np.int32, copy=False), used
+
+
+def _uv(view: ReconstructedView, columns: FloatArray, rows: FloatArray) -> NDArray[np.float32]:
+    """Return the place [R, C, 2] in the source picture of model pixels `rows` [R] × `columns` [C]."""
+    affine, (width, height) = view.source_from_model, view.source_size
+    u = (affine[0, 0] * columns + affine[0, 2]) / width
+    v = 1.0 - (affine[1, 1] * rows + affine[1, 2]) / height
+    uv = np.empty((len(rows), len(columns), 2), dtype=np.float32)
+    uv[..., 0], uv[..., 1] = _snapped(u), _snapped(v)[:, None]
+    return uv
+
+
+def _snapped(coordinate: FloatArray) -> FloatArray:
+    """Round what differs from 0 or 1 by rounding alone."""
+    whole = np.round(coordinate)
+    return np.where(np.abs(coordinate - whole) < 1e-6, whole, coordinate)
+
+
+def clip_range(reconstruction: Reconstruction) -> tuple[float, float]:
+    """Return the (near, far) clip distances within which every camera sees all of the reconstruction.
+
+    Near is half the smallest depth, far a tenth more than any camera's distance to the box around everything; near is
+    raised to `NEAREST_CLIP` of far where one depth buffer could not hold both.
+    """
+    centres = np.array([camera_or_origin(view)[:3, 3] for view in reconstruction.views])
+    corners = _corners(np.concatenate([_bounds(view) for view in reconstruction.views] + [centres]))
+    far = 1.1 * float(np.linalg.norm(corners[:, None] - centres, axis=2).max())
+    depths = (known_depth(view) for view in reconstruction.views)
+    near = 0.5 * min((float(np.nanmin(depth)) for depth in depths if np.isfinite(depth).any()), default=0.2)
+    far = max(far, 10.0 * near)
+    return max(near, NEAREST_CLIP * far), far
+
+
+def scene_size(reconstruction: Reconstruction) -> float:
+    """Return the diagonal of the box that holds all cameras and the middle nine tenths of the points per axis.
+
+    Sky is left out; 1 where nothing is known. For sizes of things shown, not for measuring.
+    """
+    centres = np.array([camera_or_origin(view)[:3, 3] for view in reconstruction.views])
+    points = np.concatenate([_sample(view, view_points(view)) for view in reconstruction.views])
+    if len(points):
+        centres = np.concatenate([centres, np.percentile(points, (5.0, 95.0), axis=0)])
+    return float(np.linalg.norm(np.ptp(centres, axis=0))) or 1.0
+
+
+def point_radius(reconstruction: Reconstruction) -> float:
+    """Return the radius at which the points of a typical pixel and its neighbours just close the gaps between them.
+
+    That is the median over all pixels of depth / focal length, the width of a pixel there, times √½; sky is left out.
+    """
+    widths = [
+        _sample(view, known_depth(view)) / np.sqrt(view.image_from_camera[0, 0] * view.image_from_camera[1, 1])
+        for view in reconstruction.views
+    ]
+    known = np.concatenate(widths)
+    return float(np.sqrt(0.5) * np.median(known)) if known.size else 0.01
+
+
+def _bounds(view: ReconstructedView) -> FloatArray:
+    """Return the lowest and highest coordinates [2, 3] of a view's points, or [0, 3] where none is known."""
+    points = view_points(view)
+    points = points[np.isfinite(points).all(axis=-1)]
+    return np.stack([points.min(axis=0), points.max(axis=0)]) if len(points) else np.empty((0, 3))
+
+
+def _corners(points: FloatArray) -> FloatArray:
+    """Return the eight corners [8, 3] of the box around points [N, 3]."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    corners: FloatArray = np.stack(np.meshgrid(*zip(low, high, strict=True)), axis=-1).reshape(-1, 3)
+    return corners
+
+
+def _sample(view: ReconstructedView, pixels: FloatArray) -> FloatArray:
+    """Take an even sample [N, ...] of the known pixels [H, W, ...] that are not sky."""
+    step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / SAMPLES)))
+    sample: FloatArray = pixels[::step, ::step]
+    known = np.isfinite(sample) if sample.ndim == 2 else np.isfinite(sample).all(axis=-1)
+    if view.sky is not None:
+        known &= view.sky[::step, ::step] < 0.5
+    chosen: FloatArray = sample[known]
+    return chosen
