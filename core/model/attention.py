@@ -1,0 +1,98 @@
+"""The transformer block of backbone and camera encoder: x + attention, x + feed-forward, each scaled per channel.
+
+Source: DINOv2, arXiv 2304.07193; upstream `src/depth_anything_3/model/dinov2/layers/` @2c21ea8. Attribute names are
+those of the official checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Rotate = Callable[[Tensor], Tensor]
+"""Turns queries or keys [B, N, heads, head_dim] by their positions."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, with queries and keys normalised and rotated where the block asks for it."""
+
+    def __init__(self, dim: int, heads: int, normalise: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.q_norm = nn.LayerNorm(dim // heads) if normalise else nn.Identity()
+        self.k_norm = nn.LayerNorm(dim // heads) if normalise else nn.Identity()
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, rotate: Rotate | None = None) -> Tensor:
+        """Mix tokens [B, N, C] with one another."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(2)  # each [B, N, heads, head_dim]
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rotate is not None:
+            q, k = rotate(q), rotate(k)
+        q, k, v = (t.to(v.dtype).transpose(1, 2) for t in (q, k, v))
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    """Two layers with a GELU between them."""
+
+    def __init__(self, dim_in: int, hidden: int, dim_out: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim_in, hidden)
+        self.fc2 = nn.Linear(hidden, dim_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map channels [..., dim_in] to [..., dim_out]."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class SwiGlu(nn.Module):
+    """Gated feed-forward layer of the giant network: w3(silu(a) · b) with [a, b] = w12(x)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        hidden = -(-int(dim * 4 * 2 / 3) // 8) * 8  # two thirds of an MLP's width, rounded up to a multiple of 8
+        self.w12 = nn.Linear(dim, 2 * hidden)
+        self.w3 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map channels [..., C] to [..., C]."""
+        gate, value = self.w12(x).chunk(2, dim=-1)
+        return self.w3(F.silu(gate) * value)
+
+
+class LayerScale(nn.Module):
+    """A learned factor per channel."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale channels [..., C]."""
+        return x * self.gamma
+
+
+class Block(nn.Module):
+    """One pre-norm transformer block."""
+
+    def __init__(
+        self, dim: int, heads: int, *, eps: float, normalise: bool = False, ffn: Literal["mlp", "swiglu"] = "mlp"
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.attn = Attention(dim, heads, normalise)
+        self.ls1 = LayerScale(dim)
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
+        self.mlp: nn.Module = SwiGlu(dim) if ffn == "swiglu" else Mlp(dim, 4 * dim, dim)
+        self.ls2 = LayerScale(dim)
+
+    def forward(self, x: Tensor, rotate: Rotate | None = None) -> Tensor:
+        """Refine tokens [B, N, C]."""
+        x = x + self.ls1(self.attn(self.norm1(x), rotate))
+        return x + self.ls2(self.mlp(self.norm2(x)))

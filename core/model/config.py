@@ -1,0 +1,119 @@
+"""How large a network is and what it is made for: the presets as one table, and a checkpoint's own `config.json`.
+
+Imports no torch, so that the window may read the table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from ..errors import WeightsError
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Sizes of the vision transformer."""
+
+    embed_dim: int
+    depth: int
+    num_heads: int
+    out_layers: tuple[int, ...]
+    """The blocks whose output the dense head reads."""
+    ffn: Literal["mlp", "swiglu"] = "mlp"
+    patch_size: int = 14
+    img_size: int = 518
+    """Side of the square picture that the stored position embedding covers, pixels."""
+    alt_start: int = -1
+    """First block from which odd blocks attend over all views and the class token is a camera token; −1: never."""
+    qknorm_start: int = -1
+    rope_start: int = -1
+    cat_token: bool = False
+    """Whether an output is [last local block's tokens ‖ this block's tokens]."""
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Sizes of the dense head; `dual_dpt` gives depth, confidence and rays, `dpt` depth and sky."""
+
+    type: Literal["dual_dpt", "dpt"]
+    dim_in: int
+    features: int
+    out_channels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CameraEncoderConfig:
+    """Sizes of the encoder that turns known cameras into camera tokens."""
+
+    dim: int
+    trunk_depth: int = 4
+    num_heads: int = 16
+
+
+@dataclass(frozen=True)
+class CameraDecoderConfig:
+    """Size of the decoder that reads a camera from its token."""
+
+    dim_in: int
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of one network; parts that it has not are None."""
+
+    backbone: BackboneConfig
+    head: HeadConfig
+    cam_enc: CameraEncoderConfig | None = None
+    cam_dec: CameraDecoderConfig | None = None
+    resolution: int = 504
+    """Longest side that the checkpoint is made for, pixels."""
+    resolution_range: tuple[int, int] = (280, 896)
+    """Shortest and longest "longest side" at which the checkpoint was checked, pixels."""
+
+
+Part = TypeVar("Part", BackboneConfig, HeadConfig, CameraEncoderConfig, CameraDecoderConfig)
+
+
+def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
+    """Read the sizes of a network from the `config` object of a checkpoint's `config.json`.
+
+    Args:
+        values: Parts `backbone` and `head`, and where the network has them `cam_enc` and `cam_dec`; `resolution` and
+            `resolution_range` (pixels of the longest side) default to the size of the position embedding.
+
+    Raises:
+        WeightsError: A part or one of its sizes is missing, unknown or of the wrong type.
+    """
+    known = {field.name for field in fields(NetworkConfig)}
+    if surplus := sorted(set(values) - known):
+        raise WeightsError(
+            f"The checkpoint's config.json has an unknown part {surplus[0]!r}; known are {sorted(known)}."
+        )
+    backbone = _part(BackboneConfig, "backbone", values.get("backbone"))
+    cam_enc, cam_dec = values.get("cam_enc"), values.get("cam_dec")
+    resolution = int(values.get("resolution", backbone.img_size))
+    shortest, longest = values.get("resolution_range", (resolution, resolution))
+    return NetworkConfig(
+        backbone=backbone,
+        head=_part(HeadConfig, "head", values.get("head")),
+        cam_enc=_part(CameraEncoderConfig, "cam_enc", cam_enc) if cam_enc else None,
+        cam_dec=_part(CameraDecoderConfig, "cam_dec", cam_dec) if cam_dec else None,
+        resolution=resolution,
+        resolution_range=(int(shortest), int(longest)),
+    )
+
+
+def _part(kind: type[Part], name: str, values: object) -> Part:
+    """Build one part; JSON lists become tuples."""
+    if not isinstance(values, Mapping):
+        raise WeightsError(
+            f"The checkpoint's config.json has no part {name!r}; use the file that came with the weights."
+        )
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except TypeError as error:
+        raise WeightsError(f"The part {name!r} of the checkpoint's config.json is not valid: {error}.") from error

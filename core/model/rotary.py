@@ -1,0 +1,64 @@
+"""Rotary position embedding in two dimensions: queries and keys turn by an angle that grows with row and column.
+
+Tables are computed once per token grid. Source: RoFormer, arXiv 2104.09864, eq. 34; which token has which position:
+upstream `src/depth_anything_3/model/dinov2/layers/rope.py` and `vision_transformer.py` @2c21ea8.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BASE = 100.0  # rope_freq of every preset
+
+
+class RotaryTable(NamedTuple):
+    """Cosine and sine of each token's angles."""
+
+    cos: Tensor
+    """[N, 1, 2, 1, F]: token, (head), row or column axis, (pair), frequency."""
+    sin: Tensor
+    """As `cos`."""
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # a table made while predicting may later be used in training
+def patch_table(rows: int, columns: int, head_dim: int, device: torch.device) -> RotaryTable:
+    """Angles of one view's tokens: the camera token at (0, 0), the patch of row y and column x at (y + 1, x + 1)."""
+    y, x = torch.meshgrid(torch.arange(1, rows + 1), torch.arange(1, columns + 1), indexing="ij")
+    patches = torch.stack((y, x), dim=-1).reshape(-1, 2)
+    return _table(torch.cat((torch.zeros(1, 2, dtype=torch.long), patches)), head_dim, device)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)
+def camera_table(head_dim: int, device: torch.device) -> RotaryTable:
+    """Angles of a camera token among the patches of all views: one step back in row and column.
+
+    Differs: upstream puts camera tokens at (0, 0) and every patch at (1, 1) and turns both. Attention only sees
+    differences of angles, so patches can stay as they are and camera tokens stand at (−1, −1).
+    """
+    return _table(torch.tensor([[-1, -1]]), head_dim, device)
+
+
+def _table(positions: Tensor, head_dim: int, device: torch.device) -> RotaryTable:
+    """Cosine and sine for positions [N, 2] (row, column)."""
+    half = head_dim // 2
+    frequencies = 1.0 / (BASE ** (torch.arange(0, half, 2).float() / half))
+    angles = positions[:, None, :, None, None].float() * frequencies
+    return RotaryTable(angles.cos().to(device), angles.sin().to(device))
+
+
+def rotate(x: Tensor, table: RotaryTable) -> Tensor:
+    """Turn the channel pairs (i, i + F) of each axis' half by the token's angles.
+
+    Args:
+        x: [..., N, heads, head_dim], channels laid out as (row axis, column axis) × (first, second of pair) × F.
+        table: Angles of the N tokens, or of one position for all of them.
+    """
+    first, second = x.unflatten(-1, (2, 2, -1)).split(1, dim=-2)
+    turned = (first * table.cos - second * table.sin, second * table.cos + first * table.sin)
+    return torch.cat(turned, dim=-2).flatten(-3)
