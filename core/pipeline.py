@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .assembly import assemble, known_cameras, pose_tokens
 from .imaging.preparation import PreparedView, prepare_views
 from .imaging.reading import check_pictures, write_upright_copy
-from .types import OnProgress, Progress, Reconstruction, Request
+from .types import OnProgress, Progress, Reconstruction, Request, View
 
 if TYPE_CHECKING:
     from .model.prediction import Model
@@ -52,8 +52,7 @@ class Session:
             OutOfMemoryError: The device is too small for this many views at this resolution.
         """
         started = time.monotonic()
-        progress(Progress("Checking pictures", 0, 1))
-        check_pictures([view.path for view in request.views])
+        check_pictures([view.path for view in request.views], progress)
         known_cameras(request.views)
         progress(Progress("Loading model", 0, 1))
         model = self._load(request)
@@ -72,10 +71,12 @@ class Session:
         return self._model
 
     def _run(self, request: Request, model: Model, started: float, progress: OnProgress) -> Reconstruction:
-        progress(Progress("Reading pictures", 0, len(request.views)))
-        resolution = request.resolution or model.config.resolution
         views = prepare_views(
-            request.views, resolution=resolution, patch_size=model.config.patch_size, mixed_sizes=request.mixed_sizes
+            request.views,
+            resolution=request.resolution or model.resolution,
+            patch_size=model.patch_size,
+            mixed_sizes=request.mixed_sizes,
+            on_progress=progress,
         )
         tokens = pose_tokens(request.views) if model.has_poses else None
         prediction = model.predict(
@@ -88,12 +89,13 @@ class Session:
             progress=progress,
         )
         progress(Progress("Building geometry", 0, 1))
-        textures = [self._texture(view) for view in views]
-        reconstruction = assemble(request, model.describe(), views, textures, prediction)
+        textures = [self._texture(view, prepared) for view, prepared in zip(request.views, views, strict=True)]
+        metric = model.is_metric and not model.has_poses
+        reconstruction = assemble(request, views, textures, prediction, canonical_metric=metric)
         return replace(reconstruction, facts={**reconstruction.facts, "seconds": time.monotonic() - started})
 
-    def _texture(self, view: PreparedView) -> Path:
-        return write_upright_copy(view.path, Path(self._copies.name)) if view.needs_copy else view.path
+    def _texture(self, view: View, prepared: PreparedView) -> Path:
+        return write_upright_copy(view.path, Path(self._copies.name)) if prepared.texture_needs_copy else view.path
 
 
 def _split(request: Request, model: Model) -> list[Request]:
