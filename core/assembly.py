@@ -113,9 +113,7 @@ def assemble(
     """
     draft = _draft(request, prepared, prediction)
     if canonical_metric:
-        draft.depth = [
-            metric_depth_from_canonical(d, _focal(K)) for d, K in zip(draft.depth, draft.intrinsics, strict=True)
-        ]
+        draft.depth = _metres(draft.depth, draft)
         draft.units = "metres"
     given = _given(request.views) if known_cameras(request.views) else None
     _scale(draft, given, prediction.views)
@@ -196,13 +194,11 @@ def _scale(draft: _Draft, given: FloatArray | None, views: Sequence[ViewPredicti
     """Find the unit: from given cameras, else from a metric network; then put the sky behind everything."""
     if given is not None and draft.seen is not None:
         draft.scale = scale_to_given(np.stack(draft.seen), given)
-    metric, sky = [view.metric_depth for view in views], [view.sky for view in views if view.sky is not None]
-    nested = draft.confidence is not None and all(d is not None for d in metric) and bool(sky)
+    metric = [view.metric_depth for view in views if view.metric_depth is not None]
+    sky = [view.sky for view in views if view.sky is not None]
+    nested = bool(metric and sky and draft.confidence)
     if nested and not draft.scale.known:
-        metres = [
-            metric_depth_from_canonical(np.asarray(d), _focal(K)) for d, K in zip(metric, draft.intrinsics, strict=True)
-        ]
-        draft.scale = metric_scale_nested(draft.depth, draft.confidence or [], metres, sky)
+        draft.scale = metric_scale_nested(draft.depth, draft.confidence or [], _metres(metric, draft), sky)
         draft.units = "metres" if draft.scale.known else draft.units
         draft.warnings += [] if draft.scale.known else [NO_METRES]
     elif given is not None and not draft.scale.known and draft.units != "metres":
@@ -246,8 +242,9 @@ def _given(views: Sequence[View]) -> FloatArray:
     return np.stack([np.asarray(view.world_from_camera, dtype=np.float64) for view in views])
 
 
-def _focal(image_from_camera: FloatArray) -> float:
-    return float(0.5 * (image_from_camera[0, 0] + image_from_camera[1, 1]))
+def _metres(depths: Sequence[FloatArray], draft: _Draft) -> list[FloatArray]:
+    focals = [float(0.5 * (K[0, 0] + K[1, 1])) for K in draft.intrinsics]
+    return [metric_depth_from_canonical(depth, focal) for depth, focal in zip(depths, focals, strict=True)]
 
 
 def _settings(request: Request) -> dict[str, Any]:
