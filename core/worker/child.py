@@ -1,0 +1,148 @@
+"""One worker process and the pipes to it: no call in here waits for the other side.
+
+Three daemon threads do the waiting: one writes commands, one reads messages, one keeps the last lines of what the
+process and its libraries say on standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, Any, Final
+
+from ..errors import WorkerError
+from .protocol import Command, Message, decode_message, encode
+
+LOG_LINES: Final = 200
+LOG_LINE_BYTES: Final = 2000  # a progress bar without line ends must not grow the log for ever
+
+NO_MORE: Final = b""  # ends the writing thread
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last thing that comes from a child: it is gone, and here is how."""
+
+    returncode: int
+
+
+class Child:
+    """A running worker process.
+
+    Args:
+        python: Its interpreter.
+        script: What it runs: `core/worker/__main__.py`.
+
+    Raises:
+        WorkerError: The system cannot run that interpreter.
+    """
+
+    def __init__(self, python: Path, script: Path) -> None:
+        self.python = python
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        # The process may end without a chance to tidy up: what it and its libraries put aside is removed from here.
+        self._scratch = tempfile.TemporaryDirectory(prefix="image_to_scene_", ignore_cleanup_errors=True)
+        # -I: nothing of the artist's own Python set-up; -u and utf8: what libraries say arrives at once and legibly.
+        command = [str(python), "-I", "-u", "-X", "utf8", str(script)]
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        try:
+            self._process = subprocess.Popen(command, env=environment(self._scratch.name), **pipes, **_own_group())
+        except (OSError, ValueError) as error:
+            self._scratch.cleanup()
+            raise WorkerError(
+                f"The worker's Python {python} cannot be started ({error}): "
+                "name a Python that has torch in the add-on's preferences or in IMAGE_TO_SCENE_PYTHON."
+            ) from error
+        self._commands: SimpleQueue[bytes] = SimpleQueue()
+        self._received: SimpleQueue[Message | WorkerError | Ended] = SimpleQueue()
+        logging = _thread(_keep_log, _pipe(self._process.stderr), self.log)
+        _thread(_write, self._commands, _pipe(self._process.stdin))
+        _thread(self._read, _pipe(self._process.stdout), logging)
+
+    @property
+    def pid(self) -> int:
+        """Its number in the system."""
+        return self._process.pid
+
+    def send(self, command: Command) -> None:
+        """Queue a command; one that the process never reads is lost with it."""
+        self._commands.put(encode(command))
+
+    def received(self) -> Iterator[Message | WorkerError | Ended]:
+        """What came since the last call; `Ended` is the last of all, an error stands for a line that is no message."""
+        with suppress(Empty):
+            while True:
+                yield self._received.get_nowait()
+
+    def kill(self) -> None:
+        """End the process whatever it does; it owns nothing but the folder it writes to."""
+        self._process.kill()
+
+    def _read(self, messages: IO[bytes], logging: threading.Thread) -> None:
+        with messages:
+            for line in messages:
+                try:
+                    self._received.put(decode_message(line))
+                except WorkerError as error:
+                    self._received.put(error)
+        returncode = self._process.wait()
+        self._commands.put(NO_MORE)
+        self._scratch.cleanup()
+        logging.join(0.5)  # its last words are the reason; a grandchild may hold that pipe open for longer
+        self._received.put(Ended(returncode))
+
+
+def environment(scratch: str, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The child's environment: the parent's without what would change which Python or device it finds.
+
+    Blender's own PYTHON... variables are for Blender's interpreter, and an empty CUDA_VISIBLE_DEVICES, which remote
+    desktops leave behind, hides every GPU. Everything else stays, HF_HOME and HF_ENDPOINT among it.
+
+    Args:
+        scratch: The folder for temporary files.
+        inherited: The parent's environment.
+    """
+    kept = {name: value for name, value in inherited.items() if not name.upper().startswith("PYTHON")}
+    if not kept.get("CUDA_VISIBLE_DEVICES", "all").strip():
+        del kept["CUDA_VISIBLE_DEVICES"]
+    return kept | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
+
+
+def _own_group() -> dict[str, Any]:
+    """Out of reach of the terminal's Ctrl-C, which is for Blender, and without a console window."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def _write(commands: SimpleQueue[bytes], pipe: IO[bytes]) -> None:
+    with suppress(OSError), pipe:  # an error means that the process is gone: the reading side tells
+        while (line := commands.get()) != NO_MORE:
+            pipe.write(line)
+            pipe.flush()
+
+
+def _keep_log(pipe: IO[bytes], log: deque[str]) -> None:
+    with pipe:
+        while line := pipe.readline(LOG_LINE_BYTES):
+            log.append(line.decode("utf-8", errors="replace").rstrip())
+
+
+def _thread(target: Any, *arguments: Any) -> threading.Thread:
+    thread = threading.Thread(target=target, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # noqa: S101 - all three were asked for
+    return stream

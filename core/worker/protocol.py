@@ -1,0 +1,265 @@
+"""Messages and commands of the worker as frozen dataclasses, each one line of JSON on the wire.
+
+A line is ASCII, so no picture's name can break it, and carries the protocol's version, so that an add-on that was
+updated under a running worker says so instead of guessing. Whatever arrives is checked against the dataclasses' own
+type hints: missing, surplus and misshapen values are a `WorkerError` that names them.
+
+The laws: `ready` comes first and once; every `reconstruct` ends in exactly one `result` or `error`; an answer of
+request 0 belongs to a line that named no request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from ..errors import WorkerError
+from ..types import Progress, Request
+
+VERSION: Final = 1
+INTERNAL_ERROR: Final = "InternalError"
+"""The kind of an error that is a defect; every other kind is the name of a class in `core.errors`."""
+
+
+@dataclass(frozen=True)
+class ReconstructCommand:
+    """Run `request` and save what comes of it as `output`/000, `output`/001, ..."""
+
+    id: int
+    request: Request
+    output: Path
+
+
+@dataclass(frozen=True)
+class CancelCommand:
+    """End request `id` at its next step; without effect once it is answered."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class ExitCommand:
+    """End the worker after the requests it already has."""
+
+
+@dataclass(frozen=True)
+class ReadyMessage:
+    """The worker listens. It has not imported torch yet, hence no devices: a result's facts name the one it used."""
+
+    python: str
+    """The interpreter it runs on."""
+    pid: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of the packages the network needs, by distribution; the missing ones are left out."""
+
+
+@dataclass(frozen=True)
+class ProgressMessage:
+    """`done` of `total` steps of `stage` are behind request `id`."""
+
+    id: int
+    stage: str
+    done: int
+    total: int
+
+    @property
+    def progress(self) -> Progress:
+        """The same without the request."""
+        return Progress(self.stage, self.done, self.total)
+
+
+@dataclass(frozen=True)
+class WarningMessage:
+    """A sentence for the artist about a run that goes on."""
+
+    id: int
+    text: str
+
+
+@dataclass(frozen=True)
+class ResultMessage:
+    """Request `id` is done: one saved reconstruction per folder."""
+
+    id: int
+    folders: tuple[Path, ...]
+    facts: tuple[Mapping[str, Any], ...]
+    """`Reconstruction.facts`, one per folder."""
+
+
+@dataclass(frozen=True)
+class ErrorMessage:
+    """Request `id` failed: `text` is for the artist, `trace` for the log."""
+
+    id: int
+    kind: str
+    text: str
+    trace: str = ""
+
+
+Command = ReconstructCommand | CancelCommand | ExitCommand
+Message = ReadyMessage | ProgressMessage | WarningMessage | ResultMessage | ErrorMessage
+Line = TypeVar("Line")
+
+_COMMANDS: Final[dict[str, type]] = {
+    "reconstruct": ReconstructCommand,
+    "cancel": CancelCommand,
+    "exit": ExitCommand,
+}
+_MESSAGES: Final[dict[str, type]] = {
+    "ready": ReadyMessage,
+    "progress": ProgressMessage,
+    "warning": WarningMessage,
+    "result": ResultMessage,
+    "error": ErrorMessage,
+}
+_NAMES: Final = {kind: name for name, kind in (_COMMANDS | _MESSAGES).items()}
+_MATRIX_SHAPES: Final = {"world_from_camera": (4, 4), "image_from_camera": (3, 3)}
+
+
+def encode(line: Command | Message) -> bytes:
+    """One line, newline included.
+
+    Raises:
+        TypeError: A value is of no JSON type: a defect of whoever made it.
+    """
+    content = {"version": VERSION, "type": _NAMES[type(line)], **_to_json(line)}
+    return json.dumps(content).encode("ascii") + b"\n"
+
+
+def decode_command(line: bytes) -> Command:
+    """What the client sent.
+
+    Raises:
+        WorkerError: The line is no command of this version.
+    """
+    return cast("Command", _decode(line, _COMMANDS))
+
+
+def decode_message(line: bytes) -> Message:
+    """What the worker sent.
+
+    Raises:
+        WorkerError: The line is no message of this version.
+    """
+    return cast("Message", _decode(line, _MESSAGES))
+
+
+def request_to_json(request: Request) -> dict[str, Any]:
+    """All fields of a request in JSON types: paths as text, matrices as nested lists."""
+    return cast("dict[str, Any]", _to_json(request))
+
+
+def request_from_json(data: object) -> Request:
+    """The way back from `request_to_json`; matrices arrive as float64.
+
+    Raises:
+        WorkerError: A field is missing, unknown or of the wrong kind; the sentence names it.
+    """
+    return cast("Request", _from_json(data, Request, "request"))
+
+
+def request_id(line: bytes) -> int:
+    """The request a line belongs to as far as that can be told, else 0: for the answer to a line that is wrong."""
+    try:
+        number = _json_object(line).get("id")
+    except WorkerError:
+        return 0
+    return number if type(number) is int else 0
+
+
+def _decode(line: bytes, kinds: Mapping[str, type]) -> object:
+    data = _json_object(line)
+    version, name = data.pop("version", None), data.pop("type", None)
+    if version != VERSION:
+        raise WorkerError(
+            f"The add-on and its worker are of different versions (protocol {VERSION} and {version}): restart Blender."
+        )
+    if not isinstance(name, str) or name not in kinds:
+        raise WorkerError(f"A line between the add-on and its worker is of the unknown type {name!r}: restart Blender.")
+    return _from_json(data, kinds[name], name)
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise WorkerError(f"A line between the add-on and its worker is not a JSON object: {line[:80]!r}.")
+    return data
+
+
+def _to_json(value: Any) -> Any:
+    if is_dataclass(value):
+        return {item.name: _to_json(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, tuple):
+        return [_to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _from_json(data: Any, hint: Any, where: str) -> Any:
+    """Build what `hint` says from JSON, or say `where` it does not fit. The hints are those of this package only."""
+    if is_dataclass(hint):
+        return _dataclass_from_json(data, cast("type", hint), where)
+    origin = get_origin(hint)
+    if origin is UnionType:
+        return None if data is None else _from_json(data, _without_none(hint), where)
+    if origin is np.ndarray:
+        return _matrix_from_json(data, where)
+    if origin is tuple and isinstance(data, list):
+        return tuple(_from_json(item, get_args(hint)[0], f"{where}[{i}]") for i, item in enumerate(data))
+    if not _fits(data, hint):
+        raise WorkerError(f"The worker protocol's {where} cannot be {json.dumps(data)[:80]}.")
+    return Path(data) if hint is Path else data
+
+
+def _dataclass_from_json(data: Any, kind: type, where: str) -> Any:
+    hints = _hints(kind)
+    if not isinstance(data, dict):
+        raise WorkerError(f"The worker protocol's {where} cannot be {json.dumps(data)[:80]}.")
+    if data.keys() != hints.keys():
+        wrong = ", ".join(sorted(data.keys() ^ hints.keys()))
+        raise WorkerError(f"The worker protocol's {where} has missing or unknown fields: {wrong}.")
+    return kind(**{name: _from_json(data[name], hint, f"{where}.{name}") for name, hint in hints.items()})
+
+
+def _matrix_from_json(data: Any, where: str) -> Any:
+    shape = _MATRIX_SHAPES[where.rpartition(".")[2]]
+    try:
+        matrix = np.array(data)
+    except ValueError:  # ragged rows
+        matrix = np.empty(0)
+    if matrix.shape != shape or matrix.dtype.kind not in "if":
+        raise WorkerError(f"The worker protocol's {where} must be {shape[0]} rows of {shape[1]} numbers.")
+    return matrix.astype(np.float64)
+
+
+def _fits(data: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin is Literal:
+        return data in get_args(hint)
+    if hint is float:  # a client in another language may write 1 for 1.0; true and false are no numbers
+        return type(data) in (int, float)
+    return type(data) is {Path: str, Mapping: dict}.get(origin or hint, hint)
+
+
+def _without_none(hint: Any) -> Any:
+    (inner,) = (item for item in get_args(hint) if item is not NoneType)
+    return inner
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {item.name: hints[item.name] for item in fields(kind)}

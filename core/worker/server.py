@@ -1,0 +1,245 @@
+"""The child's loop: commands in, messages out, one reconstruction at a time.
+
+The network runs on the main thread and the commands are read beside it, so that a cancel is seen while torch computes
+and the end of standard input, which is also what a crashed Blender leaves behind, ends the process at once.
+
+The worker is ready before it has imported torch: that takes seconds and may fail, so it is the first stage of the first
+request, `Starting`, where progress, cancel and errors have an id to answer to. The session, and with it the loaded
+model, is kept from then on.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO, Final, Protocol
+
+from ..errors import CancelledError, ImageToSceneError, OutOfMemoryError, WorkerError
+from ..types import OnProgress, Progress, Reconstruction, Request
+from .protocol import (
+    INTERNAL_ERROR,
+    CancelCommand,
+    Command,
+    ErrorMessage,
+    ExitCommand,
+    Message,
+    ProgressMessage,
+    ReadyMessage,
+    ReconstructCommand,
+    ResultMessage,
+    WarningMessage,
+    decode_command,
+    encode,
+    request_id,
+)
+
+PACKAGES: Final = ("torch", "numpy", "pillow", "safetensors", "huggingface-hub")
+"""What the network needs of the worker's interpreter, as distributions."""
+
+# How torch's allocators word it where they raise a plain RuntimeError (CPU on Linux and Windows, MPS, driver calls).
+_MEMORY_WORDS: Final = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class Session(Protocol):
+    """Reconstructs, and keeps the model loaded between calls."""
+
+    def reconstruct(self, request: Request, progress: OnProgress) -> tuple[Reconstruction, ...]:
+        """One reconstruction per set of views that share a world."""
+
+
+Send = Callable[[Message], None]
+OpenSession = Callable[[], Session]
+
+
+def open_session() -> Session:
+    """The real thing; importing torch by name makes a missing torch the first thing to be missed."""
+    importlib.import_module("torch")
+    from ..pipeline import Session as PipelineSession
+
+    return PipelineSession()
+
+
+class Server:
+    """Answers commands: `take` them on any thread, `run` on the main one."""
+
+    def __init__(self, send: Send, open_session: OpenSession = open_session) -> None:
+        self._send = send
+        self._open_session = open_session
+        self._session: Session | None = None
+        self._commands: SimpleQueue[ReconstructCommand | ExitCommand] = SimpleQueue()
+        self._cancelled: set[int] = set()
+
+    def take(self, command: Command) -> None:
+        """Queue a command; a cancel takes effect at the next step of its request."""
+        if isinstance(command, CancelCommand):
+            self._cancelled.add(command.id)
+        else:
+            self._commands.put(command)
+
+    def run(self) -> None:
+        """Answer every request that was taken, until an exit is."""
+        while isinstance(command := self._commands.get(), ReconstructCommand):
+            self._answer(command)
+
+    def _answer(self, command: ReconstructCommand) -> None:
+        try:
+            self._send(self._reconstruct(command))
+        except Exception as error:  # noqa: BLE001 - the process boundary: a defect is an answer, too
+            self._send(failure(command.id, error))
+        # Only now is the error gone, and with its trace the tensors that filled the device.
+        release_memory()
+
+    def _reconstruct(self, command: ReconstructCommand) -> ResultMessage:
+        report = self._reporter(command.id)
+        report(Progress("Starting", 0, 1))
+        self._session = self._session or self._open_session()
+        report(Progress("Starting", 1, 1))
+        reconstructions = self._session.reconstruct(command.request, report)
+        folders = save_all(reconstructions, command.output, report)
+        self._warn(command.id, reconstructions)
+        return ResultMessage(command.id, folders, tuple(item.facts for item in reconstructions))
+
+    def _reporter(self, number: int) -> OnProgress:
+        def report(progress: Progress) -> None:
+            if number in self._cancelled:
+                raise CancelledError("The reconstruction was cancelled.")
+            self._send(ProgressMessage(number, progress.stage, progress.done, progress.total))
+
+        return report
+
+    def _warn(self, number: int, reconstructions: tuple[Reconstruction, ...]) -> None:
+        texts = [text for item in reconstructions for text in item.facts.get("warnings", ())]
+        for text in dict.fromkeys(texts):
+            self._send(WarningMessage(number, text))
+
+
+def save_all(reconstructions: tuple[Reconstruction, ...], output: Path, report: OnProgress) -> tuple[Path, ...]:
+    """Save each as a numbered folder of `output`, which the client owns and removes whatever happens."""
+    from ..storage import save
+
+    folders = []
+    for number, reconstruction in enumerate(reconstructions):
+        report(Progress("Saving", number, len(reconstructions)))
+        folders.append(output / f"{number:03d}")
+        save(reconstruction, folders[-1])
+    report(Progress("Saving", len(reconstructions), len(reconstructions)))
+    return tuple(folders)
+
+
+def failure(number: int, error: Exception) -> ErrorMessage:
+    """What the artist reads of an error; its trace is for the log.
+
+    Returns:
+        The error's own sentence if it was written for the artist. Memory, packages and files, which torch and the
+        system report in their own words, get one here, and anything else is told as the defect it is.
+    """
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, ImageToSceneError):
+        return ErrorMessage(number, type(error).__name__, str(error), trace)
+    if _is_out_of_memory(error):
+        text = "The device ran out of memory: use fewer pictures, a lower resolution or a smaller model."
+        return ErrorMessage(number, OutOfMemoryError.__name__, text, trace)
+    if isinstance(error, ImportError) and not _is_own(error.name):
+        return ErrorMessage(number, WorkerError.__name__, _import_sentence(error), trace)
+    if isinstance(error, OSError):
+        text = f"The system refused the worker a file ({error}): check that it may be used and that the disk has room."
+        return ErrorMessage(number, WorkerError.__name__, text, trace)
+    text = f"The reconstruction stopped on a defect ({type(error).__name__}): see the log and please report it."
+    return ErrorMessage(number, INTERNAL_ERROR, text, trace)
+
+
+def release_memory() -> None:
+    """Give back what the last run does not need any more; the model stays."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def serve(open_session: OpenSession = open_session) -> None:
+    """Be the worker until told to exit or until standard input ends. Does not return."""
+    faulthandler.enable()
+    commands, messages = take_channels()
+    writing = threading.Lock()
+
+    def send(message: Message) -> None:
+        line = encode(message)
+        with writing:
+            messages.write(line)
+            messages.flush()
+
+    send(ReadyMessage(sys.executable, os.getpid(), package_versions()))
+    server = Server(send, open_session)
+    threading.Thread(target=_read_commands, args=(commands, server, send), daemon=True).start()
+    server.run()
+    os._exit(0)  # what torch and its libraries do at a regular exit is neither needed nor always brief
+
+
+def take_channels() -> tuple[BinaryIO, BinaryIO]:
+    """Keep standard input and output for the protocol alone.
+
+    From here on descriptor 1 is standard error and descriptor 0 is empty, so nothing that a library prints, in Python
+    or in C, and nothing that it reads can reach the protocol. Both channels are binary on every system.
+    """
+    commands, messages = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.setmode(commands, os.O_BINARY)
+        msvcrt.setmode(messages, os.O_BINARY)
+    return os.fdopen(commands, "rb"), os.fdopen(messages, "wb")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of `PACKAGES` by their metadata, importing none of them; what is missing is left out."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _read_commands(commands: BinaryIO, server: Server, send: Send) -> None:
+    for line in filter(bytes.strip, commands):
+        try:
+            server.take(decode_command(line))
+        except WorkerError as error:
+            send(failure(request_id(line), error))
+    # The other end is gone. The main thread may be deep in a computation: nothing less than this ends it now.
+    os._exit(0)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _MEMORY_WORDS)
+
+
+def _is_own(module: str | None) -> bool:
+    return (module or "").split(".")[0] == __name__.split(".")[0]
+
+
+def _import_sentence(error: ImportError) -> str:
+    remedy = (
+        f"install {', '.join(PACKAGES)} there, or name another Python in the add-on's preferences "
+        "or in IMAGE_TO_SCENE_PYTHON"
+    )
+    module = (error.name or "torch").split(".")[0]
+    if isinstance(error, ModuleNotFoundError):
+        return f"The worker's Python {sys.executable} has no {module}: {remedy}."
+    return f"The worker's Python {sys.executable} cannot load {module} ({error}): {remedy}."

@@ -1,0 +1,77 @@
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from image_to_scene.core.types import Request, View
+from image_to_scene.core.worker.client import Worker
+from image_to_scene.core.worker.protocol import ErrorMessage, ResultMessage
+
+SMALL_WORKER = Path(__file__).with_name("small_worker.py")
+PATIENCE = 30  # seconds; for a machine that is busy with other things
+
+
+class Runner:
+    """A worker beside a folder, and the two questions every test asks: what came, and is it really over."""
+
+    def __init__(self, worker, folder):
+        self.worker = worker
+        self.folder = folder
+
+    def submit(self, model, views=2):
+        paths = [self.folder / f"{i}.jpg" for i in range(views)]
+        return self.worker.submit(Request(tuple(map(View, paths)), model=model), self.folder / "out")
+
+    def run(self, model, views=2):
+        """All messages of one request, its answer last."""
+        return self.until_answer(self.submit(model, views))
+
+    def until_answer(self, number):
+        messages = self.until(lambda message: isinstance(message, ResultMessage | ErrorMessage))
+        assert messages[-1].id == number
+        assert not self.worker.is_busy
+        return messages
+
+    def until_hanging(self):
+        return self.until(lambda message: getattr(message, "stage", "") == "Hanging")
+
+    def until(self, is_last):
+        messages, deadline = [], time.monotonic() + PATIENCE
+        while not any(map(is_last, messages)):
+            assert time.monotonic() < deadline, (messages, self.worker.log)
+            time.sleep(0.01)
+            messages += self.worker.poll()
+        return messages
+
+
+@pytest.fixture
+def runner(tmp_path):
+    with contextlib.closing(Worker(Path(sys.executable), SMALL_WORKER)) as worker:
+        yield Runner(worker, tmp_path)
+
+
+@pytest.fixture
+def small_worker():
+    return SMALL_WORKER
+
+
+@pytest.fixture
+def until_gone():
+    return seconds_until_gone
+
+
+def is_running(pid):
+    """Whether a process lives; one that only waits for its parent to notice its end does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def seconds_until_gone(pid, limit=5):
+    """How long a process still lives, at most `limit`."""
+    started = time.monotonic()
+    while is_running(pid) and time.monotonic() - started < limit:
+        time.sleep(0.02)
+    return time.monotonic() - started
