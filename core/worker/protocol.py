@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get
 import numpy as np
 
 from ..errors import WorkerError
-from ..types import Progress, Request
+from ..types import FloatArray, Progress, Request
 
 VERSION: Final = 1
 INTERNAL_ERROR: Final = "InternalError"
@@ -215,7 +215,7 @@ def _from_json(data: Any, hint: Any, where: str) -> Any:
     origin = get_origin(hint)
     if origin is UnionType:
         return None if data is None else _from_json(data, _without_none(hint), where)
-    if origin is np.ndarray:
+    if hint == FloatArray:  # by equality, since numpy 2 and 1 make different kinds of alias of it
         return _matrix_from_json(data, where)
     if origin is tuple and isinstance(data, list):
         return tuple(_from_json(item, get_args(hint)[0], f"{where}[{i}]") for i, item in enumerate(data))

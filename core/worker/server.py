@@ -220,7 +220,8 @@ def _read_commands(commands: BinaryIO, server: Server, send: Send) -> None:
             server.take(decode_command(line))
         except WorkerError as error:
             send(failure(request_id(line), error))
-    # The other end is gone. The main thread may be deep in a computation: nothing less than this ends it now.
+    # The other end is gone. The main thread may be deep in a computation: nothing less than this ends it now. (torch
+    # lets go of the interpreter's lock while it computes; a library that does not would delay this until it returns.)
     os._exit(0)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from image_to_scene.core import errors
 from image_to_scene.core.types import Progress, Request, View
 from image_to_scene.core.worker.client import Worker, error_from, find_python

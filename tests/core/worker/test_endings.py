@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from image_to_scene.core.types import Request, View
 from image_to_scene.core.worker.client import death_sentence
 from image_to_scene.core.worker.protocol import ErrorMessage, ReconstructCommand, ResultMessage, encode

@@ -3,21 +3,28 @@
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from image_to_scene.core.errors import ImageError, WeightsError
 from image_to_scene.core.types import Request, View
 from image_to_scene.core.worker.client import PYTHON_VARIABLE, Worker
+from image_to_scene.core.worker.protocol import ReadyMessage
 
 PYTHON = Path(os.environ.get(PYTHON_VARIABLE, sys.executable))
 
 
 @pytest.fixture(scope="module")
 def worker():
-    pytest.importorskip("torch", reason="needs torch in the running Python")
     with contextlib.closing(Worker(PYTHON)) as worker:
+        worker.start()
+        while not any(isinstance(message, ReadyMessage) for message in worker.poll()):
+            time.sleep(0.01)
+        if "torch" not in worker.ready.versions:
+            pytest.skip(f"{PYTHON} has no torch: name one that has in {PYTHON_VARIABLE}")
         yield worker
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
 from image_to_scene.core.errors import WorkerError
 from image_to_scene.core.types import Progress, Request, View
 from image_to_scene.core.worker.protocol import (
