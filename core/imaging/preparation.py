@@ -1,0 +1,144 @@
+"""From views to what the network sees of them, with the exact way back to source pixels.
+
+A picture's longest side becomes `resolution`, then each side the nearest multiple of the patch size, in two resizes
+with 8-bit pixels between them: the official `upper_bound_resize`. Sizes, pixels and intrinsics agree with it.
+
+Source: ByteDance-Seed/Depth-Anything-3, `utils/io/input_processor.py`@2c21ea8. Differs: EXIF rotation and colour
+profiles are applied; a side never becomes less than one patch; sets of mixed sizes are cut only when asked to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..types import ByteArray, FloatArray, MixedSizes, OnProgress, Progress, View
+from .reading import read_picture
+from .resizing import resize_area, resize_cubic
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PreparedView:
+    """One view at model size."""
+
+    pixels: ByteArray
+    """[H, W, 3] upright, sRGB, both sides whole patches."""
+    source_size: Size
+    """(width, height) of the source after EXIF rotation, pixels."""
+    source_from_model: FloatArray
+    """[3, 3] affine from model pixels to source pixels."""
+    image_from_camera: FloatArray | None
+    """[3, 3] the view's given intrinsics, in model pixels. None: not given."""
+    exif_image_from_camera: FloatArray | None
+    """[3, 3] intrinsics of EXIF's focal length with a centred principal point, in model pixels. None: not told."""
+    texture_needs_copy: bool
+    """Blender would show the source differently; `reading.write_upright_copy` makes the texture."""
+
+
+def prepare_views(
+    views: Sequence[View],
+    *,
+    resolution: int,
+    patch_size: int = 14,
+    mixed_sizes: MixedSizes = "auto",
+    on_progress: OnProgress | None = None,
+) -> list[PreparedView]:
+    """Read every view and bring it to model size, one picture in memory at a time.
+
+    Args:
+        views: The views, in order.
+        resolution: Longest side in model pixels before rounding to whole patches.
+        patch_size: Side of the network's patches, model pixels.
+        mixed_sizes: `keep` and `auto` leave every view whole; `crop` cuts all to the smallest height and the smallest
+            width about their centres, as the official code does.
+        on_progress: Called after each picture.
+
+    Returns:
+        One prepared view per view.
+
+    Raises:
+        ImageError: A picture cannot be read.
+    """
+    prepared = []
+    for index, view in enumerate(views):
+        prepared.append(_prepare(view, resolution, patch_size))
+        if on_progress:
+            on_progress(Progress("Reading pictures", index + 1, len(views)))
+    return _cropped_to_smallest(prepared) if mixed_sizes == "crop" else prepared
+
+
+def model_sizes(source: Size, resolution: int, patch_size: int = 14) -> tuple[Size, Size]:
+    """Give the sizes that a picture passes through: longest side at `resolution`, then whole patches.
+
+    Args:
+        source: (width, height), pixels.
+        resolution: Longest side after the first resize.
+        patch_size: Both sides of the second size are multiples of it.
+
+    Returns:
+        The (width, height) after the first and after the second resize; the second is the model size.
+    """
+    scale = resolution / float(max(source))
+    width, height = (max(1, round(side * scale)) for side in source)  # ties to even, as the official sizes
+    return (width, height), (_whole_patches(width, patch_size), _whole_patches(height, patch_size))
+
+
+def _whole_patches(side: int, patch_size: int) -> int:
+    """The nearest multiple, a tie going up, and at least one patch."""
+    return max(1, (2 * side + patch_size) // (2 * patch_size)) * patch_size
+
+
+def _prepare(view: View, resolution: int, patch_size: int) -> PreparedView:
+    picture = read_picture(view.path)
+    height, width = picture.pixels.shape[:2]
+    bounded, whole = model_sizes((width, height), resolution, patch_size)
+    model_from_source = np.diag((whole[0] / width, whole[1] / height, 1.0))
+    given, focal = view.image_from_camera, picture.focal_length
+    exif = None if focal is None else np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+    return PreparedView(
+        pixels=_resized(_resized(picture.pixels, bounded), whole),
+        source_size=(width, height),
+        source_from_model=np.diag((width / whole[0], height / whole[1], 1.0)),
+        image_from_camera=None if given is None else model_from_source @ given,
+        exif_image_from_camera=None if exif is None else model_from_source @ exif,
+        texture_needs_copy=picture.needs_copy,
+    )
+
+
+def _resized(pixels: ByteArray, size: Size) -> ByteArray:
+    """Bicubic as soon as one side grows, area otherwise, untouched at the same size."""
+    height, width = pixels.shape[:2]
+    if size == (width, height):
+        return pixels
+    grows = size[0] > width or size[1] > height
+    return resize_cubic(pixels, size) if grows else resize_area(pixels, size)
+
+
+def _cropped_to_smallest(prepared: list[PreparedView]) -> list[PreparedView]:
+    height = min((view.pixels.shape[0] for view in prepared), default=0)
+    width = min((view.pixels.shape[1] for view in prepared), default=0)
+    return [_cropped(view, width, height) for view in prepared]
+
+
+def _cropped(view: PreparedView, width: int, height: int) -> PreparedView:
+    """Cut about the centre; whole patches leave an even or odd rest, the odd pixel goes to the right and bottom."""
+    top, left = (view.pixels.shape[0] - height) // 2, (view.pixels.shape[1] - width) // 2
+    whole_from_cut = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
+    return replace(
+        view,
+        pixels=np.ascontiguousarray(view.pixels[top : top + height, left : left + width]),
+        source_from_model=view.source_from_model @ whole_from_cut,
+        image_from_camera=_shifted(view.image_from_camera, left, top),
+        exif_image_from_camera=_shifted(view.exif_image_from_camera, left, top),
+    )
+
+
+def _shifted(image_from_camera: FloatArray | None, left: int, top: int) -> FloatArray | None:
+    """Move the image's origin to (left, top)."""
+    if image_from_camera is None:
+        return None
+    return np.array([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]]) @ image_from_camera
