@@ -1,0 +1,187 @@
+"""Grids and clouds: they lie where the depth says, face the camera, cover the picture, and tell where to cut."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from image_to_scene.core.geometry import cameras as c
+from image_to_scene.core.geometry import surfaces as s
+from image_to_scene.core.types import ReconstructedView, Reconstruction
+
+K = np.array([[20.0, 0.0, 9.0], [0.0, 23.0, 6.5], [0.0, 0.0, 1.0]])
+
+
+def make_view(depth, **changes):
+    height, width = np.shape(depth)
+    camera = np.array([[0.0, 0.0, 1.0, 4.0], [1.0, 0.0, 0.0, 5.0], [0.0, 1.0, 0.0, 6.0], [0.0, 0.0, 0.0, 1.0]])
+    values = {
+        "source": Path("a.png"),
+        "texture": Path("a.png"),
+        "source_size": (10 * width, 9 * height),
+        "source_from_model": np.diag([10.0, 9.0, 1.0]),
+        "image": np.arange(height * width * 3).reshape(height, width, 3).astype(np.uint8),
+        "depth": np.asarray(depth, dtype=np.float32),
+        "image_from_camera": K,
+        "world_from_camera": camera,
+    }
+    return ReconstructedView(**(values | changes))
+
+
+def plane_depth(shape, normal=(0.3, -0.4, 1.0), distance=5.0):
+    """Depth of the plane n·x = distance as the camera K sees it."""
+    u, v = np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5)
+    directions = np.stack([u, v, np.ones(shape)], axis=-1) @ np.linalg.inv(K).T
+    return distance / (directions @ normal)
+
+
+SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 14))
+
+
+@settings(max_examples=30)
+@given(SHAPES, st.integers(0, 999))
+def test_seen_through_its_own_camera_a_grid_is_the_picture(shape, seed):
+    """Every vertex stands where its UV says, so the texture lands on itself and the border on the border."""
+    view = make_view(np.random.default_rng(seed).uniform(0.5, 9.0, shape))
+    surface = s.grid_surface(view)
+    pixels, depth = c.project(surface.vertices.astype(float), view.image_from_camera, view.world_from_camera)
+    expected = surface.uv * (1, -1) + (0, 1)
+    np.testing.assert_allclose(pixels / shape[::-1], expected, atol=2e-5)
+    np.testing.assert_allclose(depth, surface.depth, rtol=1e-4)
+    assert set(surface.uv[:, 0]) >= {0.0, 1.0}
+    assert set(surface.uv[:, 1]) >= {0.0, 1.0}
+    assert (surface.depth > 0.0).all()
+    assert len(surface.quads) == (shape[0] + 1) * (shape[1] + 1)
+
+
+def test_every_quad_faces_the_camera_and_none_is_missing():
+    view = make_view(np.random.default_rng(0).uniform(2.0, 2.2, (7, 9)))
+    surface = s.grid_surface(view)
+    assert surface.vertices.shape == (9 * 11, 3)
+    corners = surface.vertices[surface.quads]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    towards = view.world_from_camera[:3, 3] - corners.mean(axis=1)
+    assert (np.einsum("ij,ij->i", normals, towards) > 0.0).all()
+    uv = surface.uv[surface.quads].astype(float)
+    across, along = uv[:, 2] - uv[:, 0], uv[:, 3] - uv[:, 1]
+    areas = 0.5 * (across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0])
+    assert (areas > 0.0).all()  # counter-clockwise in the texture as well
+    assert areas.sum() == pytest.approx(1.0)
+
+
+def test_a_plane_stays_a_plane_out_to_the_border_and_is_never_a_jump():
+    view = make_view(plane_depth((12, 16)), world_from_camera=np.eye(4))
+    surface = s.grid_surface(view)
+    np.testing.assert_allclose(surface.vertices @ (0.3, -0.4, 1.0), 5.0, rtol=1e-5)
+    assert surface.depth_jump.max() < 1e-4
+
+
+def test_a_floor_to_the_horizon_is_not_cut_although_its_ratios_are_large():
+    rows = np.arange(40) + 0.6
+    depth = np.repeat(10.0 / rows[:, None], 20, axis=1)
+    assert (depth[0] / depth[1]).max() > 2.0
+    assert s.depth_jump(depth.astype(np.float32)).max() < 1e-3
+
+
+@given(st.floats(1e-3, 1e3), st.floats(1.05, 10.0), st.booleans())
+def test_a_step_is_its_ratio_on_both_sides_at_any_scale(scale, ratio, upright):
+    depth = np.full((9, 12), scale)
+    depth[:, 6:] *= ratio
+    jump = s.depth_jump((depth if upright else depth.T).astype(np.float32))
+    jump = jump if upright else jump.T
+    np.testing.assert_allclose(jump[:, 5:7], ratio - 1.0, rtol=1e-4, atol=1e-5)
+    assert jump[:, :5].max() < 1e-5
+    assert jump[:, 7:].max() < 1e-5
+    corners = jump[:, :-1] > 0.5 * (ratio - 1.0)
+    assert (corners & (jump[:, 1:] > 0.5 * (ratio - 1.0))).sum(axis=1).max() == 1  # one column of quads is cut
+
+
+def test_a_blurred_edge_is_a_jump_all_through():
+    depth = np.tile(np.concatenate([np.full(8, 1.0), np.linspace(1.0, 2.0, 6)[1:-1], np.full(8, 2.0)]), (9, 1))
+    jump = s.depth_jump(depth.astype(np.float32))
+    assert (jump[:, 7:13] > 0.05).all()
+    assert jump[:, :6].max() < 1e-5
+
+
+def test_unknown_depth_leaves_a_hole_and_no_loose_vertices():
+    depth = np.full((8, 10), 3.0)
+    depth[:, 7:], depth[2, 2], depth[0, 0], depth[4, 4] = np.nan, -1.0, np.inf, 0.0
+    view = make_view(depth, confidence=np.full((8, 10), 2.0, np.float32), sky=np.zeros((8, 10), np.float32))
+    surface = s.grid_surface(view)
+    assert np.isfinite(surface.vertices).all()
+    assert (surface.confidence == 2.0).all()
+    assert set(np.unique(surface.quads)) == set(range(len(surface.vertices)))
+    assert surface.uv[:, 0].max() == pytest.approx(0.65)  # no ring around the hole, only around the picture
+    cloud = s.point_cloud(view)
+    assert len(cloud.positions) == 8 * 7 - 3
+    assert len(cloud.colours) == len(cloud.confidence) == len(cloud.sky) == len(cloud.depth_jump) == 8 * 7 - 3
+
+
+def test_a_view_without_any_depth_is_empty_and_has_harmless_sizes():
+    view = make_view(np.full((4, 5), np.nan))
+    assert len(s.grid_surface(view).vertices) == len(s.grid_surface(view).quads) == 0
+    assert len(s.point_cloud(view).positions) == 0
+    reconstruction = Reconstruction((view,))
+    near, far = s.clip_range(reconstruction)
+    assert 0.0 < near < far
+    assert s.scene_size(reconstruction) > 0.0
+    assert s.point_radius(reconstruction) > 0.0
+
+
+def test_a_cropped_picture_keeps_its_place_in_the_source():
+    crop = np.array([[10.0, 0.0, 30.0], [0.0, 9.0, 45.0], [0.0, 0.0, 1.0]])
+    surface = s.grid_surface(make_view(np.ones((10, 6)), source_from_model=crop, source_size=(120, 180)))
+    np.testing.assert_allclose([surface.uv.min(axis=0), surface.uv.max(axis=0)], [[0.25, 0.25], [0.75, 0.75]])
+
+
+def test_points_from_rays_are_the_inner_vertices_and_the_ring_follows_them():
+    rng = np.random.default_rng(1)
+    plain = make_view(rng.uniform(2.0, 3.0, (6, 8)))
+    offset = np.array([0.1, -0.2, 0.3], dtype=np.float32)
+    points = s.view_points(plain) + offset
+    moved = make_view(plain.depth, points=points)
+    np.testing.assert_allclose(s.grid_surface(moved).vertices, s.grid_surface(plain).vertices + offset, atol=1e-5)
+    np.testing.assert_array_equal(s.point_cloud(moved).positions, points.reshape(-1, 3))
+
+
+def test_a_cloud_keeps_pixels_in_order():
+    view = make_view(np.linspace(1, 2, 30).reshape(5, 6))
+    cloud = s.point_cloud(view)
+    np.testing.assert_array_equal(cloud.colours, view.image.reshape(-1, 3))
+    np.testing.assert_array_equal(cloud.depth, view.depth.reshape(-1))
+    assert cloud.confidence is None
+    assert cloud.sky is None
+
+
+@given(st.floats(1e-3, 1e3))
+def test_sizes_follow_the_unit_and_the_clip_range_holds_everything(unit):
+    rng = np.random.default_rng(2)
+
+    def reconstruction(scale):
+        views = []
+        for i in range(3):
+            camera = make_view([[1.0]]).world_from_camera.copy()
+            camera[:3, 3] = scale * rng_positions[i]
+            views.append(make_view(depths[i] * scale, world_from_camera=camera))
+        return Reconstruction(tuple(views))
+
+    rng_positions, depths = rng.normal(size=(3, 3)) * 2, rng.uniform(1.0, 9.0, (3, 6, 8))
+    one, many = reconstruction(1.0), reconstruction(unit)
+    for measure in (s.scene_size, s.point_radius, lambda r: s.clip_range(r)[0], lambda r: s.clip_range(r)[1]):
+        assert measure(many) == pytest.approx(unit * measure(one), rel=1e-3)
+    near, far = s.clip_range(one)
+    points = np.concatenate([s.point_cloud(view).positions for view in one.views])
+    for view in one.views:
+        assert near < view.depth.min()
+        assert far > np.linalg.norm(points - view.world_from_camera[:3, 3], axis=1).max()
+
+
+def test_sky_does_not_size_the_scene():
+    depth = np.full((20, 20), 2.0)
+    depth[:10] = 500.0
+    sky = (depth > 100.0).astype(np.float32)
+    with_sky = Reconstruction((make_view(depth, sky=sky),))
+    assert s.scene_size(with_sky) < 10.0
+    assert s.point_radius(with_sky) < 0.2
