@@ -117,7 +117,8 @@ def test_close_leaves_no_process(runner, until_gone, model):
 
 
 @pytest.mark.parametrize("model", ["sleep", "busy_torch"])
-def test_a_crashed_parent_leaves_no_process(tmp_path, small_worker, until_gone, model):
+def test_a_crashed_parent_leaves_no_process(tmp_path, small_worker, until_gone, monkeypatch, model):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # nobody is left to remove what the parent made there
     arguments = [str(item) for item in (CONFTEST, small_worker, model, tmp_path)]
     parent = subprocess.Popen([sys.executable, "-c", PARENT, *arguments], stdout=subprocess.PIPE)
     pid = int(parent.stdout.readline())
