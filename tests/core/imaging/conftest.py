@@ -9,13 +9,11 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-pytest.importorskip("PIL", reason="pictures are read by the worker; this environment is Blender's")
-from PIL import Image
-
 
 @pytest.fixture(scope="session")
 def natural_picture() -> Callable[..., np.ndarray]:
     """Make [H, W, 3] uint8 with the falling spectrum of a photograph: octaves of smooth noise and a few hard edges."""
+    from PIL import Image
 
     def make(width: int, height: int, seed: int = 0) -> np.ndarray:
         if max(width, height) > 2048:  # a large one is a smaller one, mirrored over and over
