@@ -196,7 +196,7 @@ def _fit_homography(source: FloatArray, target: FloatArray, weight: FloatArray) 
     """
     p = np.concatenate([source, np.ones((*source.shape[:-1], 1))], axis=-1)
     u, v = target[..., 0], target[..., 1]
-    distance: FloatArray = u * u + v * v
+    distance: FloatArray = np.square(target).sum(axis=-1)
 
     def moment(factor: FloatArray) -> FloatArray:
         matrix: FloatArray = np.swapaxes(p * (weight * factor)[..., None], -1, -2) @ p
