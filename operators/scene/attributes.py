@@ -1,0 +1,62 @@
+"""Bulk data into attributes: the one way that does not take ten to two hundred times longer."""
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...core.geometry.surfaces import GridSurface, PointCloud
+from ...core.types import ByteArray, FloatArray
+
+PER_POINT = ("confidence", "depth", "depth_jump", "sky")
+"""What meshes and point clouds carry on their points, where the model gives it."""
+
+
+def fill(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, values: Any, key: str = "value") -> None:
+    """Fill an attribute that exists.
+
+    Args:
+        data: A mesh or a point cloud.
+        name: The attribute's name.
+        values: As many numbers as the attribute holds, in its own dtype to be fast.
+        key: What the attribute's elements call their content: `value`, `vector` or `color`.
+    """
+    data.attributes[name].data.foreach_set(key, np.ascontiguousarray(values).reshape(-1))
+
+
+def fill_positions(data: bpy.types.Mesh | bpy.types.PointCloud, positions: FloatArray) -> None:
+    """Set the positions [N, 3] of all points."""
+    fill(data, "position", np.asarray(positions, dtype=np.float32), "vector")
+
+
+def fill_floats(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, values: FloatArray) -> None:
+    """Set a float attribute [N] of the points, which is made where it is missing."""
+    if name not in data.attributes:
+        data.attributes.new(name, "FLOAT", "POINT")
+    fill(data, name, np.asarray(values, dtype=np.float32))
+
+
+def fill_colours(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, colours: ByteArray) -> None:
+    """Set a colour attribute of the points from sRGB bytes [N, 3]; Blender keeps it linear."""
+    linear = np.ones((len(colours), 4), dtype=np.float32)
+    linear[:, :3] = _LINEAR_FROM_SRGB[colours]
+    data.attributes.new(name, "FLOAT_COLOR", "POINT")
+    fill(data, name, linear, "color")
+
+
+def fill_measures(data: bpy.types.Mesh | bpy.types.PointCloud, source: GridSurface | PointCloud) -> None:
+    """Set all of `PER_POINT` that the source knows."""
+    for name in PER_POINT:
+        values = getattr(source, name)
+        if values is not None:
+            fill_floats(data, name, values)
+
+
+def _linear_from_srgb() -> FloatArray:
+    """Tabulate the sRGB transfer function for all bytes [256] (IEC 61966-2-1)."""
+    srgb = np.arange(256) / 255.0
+    linear: FloatArray = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
+
+
+_LINEAR_FROM_SRGB = _linear_from_srgb()

@@ -1,0 +1,57 @@
+"""Where Blender 4.2 LTS to 5.2 LTS differ: one small function per difference, so that nothing else asks for a version."""
+
+from typing import Any
+
+import bpy
+
+from .transaction import remove
+
+EEVEE = "BLENDER_EEVEE" if bpy.app.version >= (5, 0) else "BLENDER_EEVEE_NEXT"
+"""Identifier of the EEVEE render engine."""
+
+NATIVE_POINT_CLOUDS = bpy.app.version >= (4, 5)
+"""Whether Python can fill a point cloud; else bare mesh vertices stand for one (see `point_cloud.build_cloud`)."""
+
+
+def new_points(name: str, count: int) -> bpy.types.PointCloud | bpy.types.Mesh:
+    """Make data of `count` points at the origin: a point cloud where Python can fill one, else a mesh of bare vertices."""
+    if bpy.app.version >= (5, 1):
+        cloud: Any = bpy.data.pointclouds.new(name)
+        cloud.resize(count)
+        return cloud  # type: ignore[no-any-return]
+    if NATIVE_POINT_CLOUDS:
+        return _converted_points(name, count)
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(count)
+    return mesh
+
+
+def _converted_points(name: str, count: int) -> bpy.types.PointCloud:
+    """Convert a mesh of bare vertices, in a scene of its own so that the artist's selection stays (4.5 to 5.0)."""
+    scene = bpy.data.scenes.new(name)
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(count)
+    points = bpy.data.objects.new(name, mesh)
+    scene.collection.objects.link(points)
+    context = {"scene": scene, "view_layer": scene.view_layers[0], "selected_editable_objects": [points]}
+    with bpy.context.temp_override(**context):
+        bpy.ops.object.convert(target="POINTCLOUD")
+    cloud = points.data
+    cloud.name = name
+    remove((scene, points, mesh))
+    return cloud  # type: ignore[return-value]
+
+
+def modifier_input(modifier: bpy.types.NodesModifier, identifier: str) -> Any:
+    """Read an input of a Geometry Nodes modifier by its socket's identifier."""
+    if bpy.app.version >= (5, 2):
+        return getattr(modifier.properties.inputs, identifier).value  # type: ignore[attr-defined]
+    return modifier[identifier]
+
+
+def set_modifier_input(modifier: bpy.types.NodesModifier, identifier: str, value: float) -> None:
+    """Set a float input of a Geometry Nodes modifier by its socket's identifier."""
+    if bpy.app.version >= (5, 2):
+        getattr(modifier.properties.inputs, identifier).value = value  # type: ignore[attr-defined]
+    else:
+        modifier[identifier] = float(value)

@@ -1,0 +1,159 @@
+"""Write a reconstruction as .glb: Blender's exporter for what it can do, and mended where it loses cameras and points.
+
+Blender's exporter drops point clouds or their colours, gives every camera the scene's shape of picture, and asks for
+operators' context. So it is run on a scene of its own, with bare vertices in the place of clouds, and the cameras of
+what it wrote are corrected before the file gets its name.
+"""
+
+import contextlib
+import io
+import math
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...core.errors import StorageError
+from .attributes import fill, fill_positions
+from .cameras import current_intrinsics, is_ours, picture_size
+from .glb import read_glb, write_glb
+from .materials import COLOUR
+from .transaction import temporary_data
+
+SETTINGS: dict[str, Any] = {
+    "export_format": "GLB",
+    "use_active_scene": True,
+    "export_cameras": True,
+    "export_apply": True,  # the cut
+    "use_mesh_vertices": True,  # the points
+    "export_normals": False,  # unlit
+    "export_animations": False,
+    "export_skins": False,
+    "export_morph": False,
+    "export_lights": False,
+    "export_extras": False,
+    "export_yup": True,
+}
+
+
+def export_glb(root: bpy.types.Object, path: str | Path) -> None:
+    """Write a root and all that hangs below it: meshes with their cut applied, coloured points, exact cameras.
+
+    The scene, its selection and its settings stay as they are; the file appears complete or not at all.
+
+    Args:
+        root: From `build` or `find_roots`; its transform counts.
+        path: Where to; the suffix is that of the file.
+
+    Raises:
+        StorageError: The file cannot be written, or Blender's exporter failed.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{uuid.uuid4().hex}.glb")
+    try:
+        _export(root, beside)
+        os.replace(beside, path)
+    except OSError as error:
+        raise StorageError(f"{path} could not be written ({error.strerror}); choose another folder.") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _export(root: bpy.types.Object, path: Path) -> None:
+    with temporary_data():
+        scene = bpy.data.scenes.new(root.name)
+        with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+            names = _fill(scene, [root, *root.children_recursive])
+            evaluated = bpy.context.evaluated_depsgraph_get()
+            seen = [item.evaluated_get(evaluated) for item in scene.objects if is_ours(item)]
+            cameras = {item.data.name: _camera(item) for item in seen}
+            _run_exporter(path)
+        document, binary = read_glb(path)
+        _mend(document, cameras, names)
+        write_glb(path, document, binary)
+
+
+def _fill(scene: bpy.types.Scene, family: list[bpy.types.Object]) -> dict[str, str]:
+    """Fill a scene with copies of objects, which share their data, and with bare vertices in the place of clouds.
+
+    Args:
+        scene: An empty scene, that of the context.
+        family: Parents before their children.
+
+    Returns:
+        The copies' names, and the names of what they are copies of.
+    """
+    copies = {item: item.copy() for item in family}
+    for item, copy in copies.items():
+        copy.parent = copies.get(item.parent, item.parent)
+        scene.collection.objects.link(copy)
+    names = {copy.name: item.name for item, copy in copies.items()}
+    found = [(item.object.original, _vertices(item.object.data)) for item in _point_clouds()]
+    for cloud, vertices in found:
+        bare = bpy.data.objects.new(cloud.name, vertices)
+        bare.parent, bare.matrix_parent_inverse = cloud.parent, cloud.matrix_parent_inverse
+        bare.matrix_basis = cloud.matrix_basis
+        names[bare.name] = names[cloud.name]
+        bpy.data.objects.remove(cloud)
+        scene.collection.objects.link(bare)
+    return names
+
+
+def _point_clouds() -> Iterator[bpy.types.DepsgraphObjectInstance]:
+    """Go through the point clouds of the context's scene, as they are after their modifiers."""
+    instances = bpy.context.evaluated_depsgraph_get().object_instances
+    return (item for item in instances if item.object.type == "POINTCLOUD")
+
+
+def _run_exporter(path: Path) -> None:
+    """Call Blender's exporter without the log that it prints."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            bpy.ops.export_scene.gltf(filepath=str(path), **SETTINGS)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise StorageError(f"Blender's glTF exporter failed ({reason}); check that the folder exists.") from error
+
+
+def _vertices(cloud: bpy.types.PointCloud) -> bpy.types.Mesh:
+    """Make a mesh of bare vertices from a cloud's positions and colours."""
+    count = len(cloud.points)
+    mesh = bpy.data.meshes.new(cloud.name)
+    mesh.vertices.add(count)
+    positions, colours = np.empty(count * 3, dtype=np.float32), np.empty(count * 4, dtype=np.float32)
+    cloud.attributes["position"].data.foreach_get("vector", positions)
+    fill_positions(mesh, positions)
+    if COLOUR in cloud.attributes:
+        cloud.attributes[COLOUR].data.foreach_get("color", colours)
+        mesh.attributes.new(COLOUR, "FLOAT_COLOR", "POINT")
+        fill(mesh, COLOUR, colours, "color")
+        mesh.color_attributes.active_color = mesh.color_attributes[COLOUR]
+    mesh.update()
+    return mesh
+
+
+def _camera(camera: bpy.types.Object) -> dict[str, Any]:
+    """Say in glTF's terms what an evaluated camera sees; what it has no words for goes into `extras`."""
+    K, (width, height) = current_intrinsics(camera), picture_size(camera)
+    return {
+        "type": "perspective",
+        "perspective": {
+            "aspectRatio": (width / K[0, 0]) / (height / K[1, 1]),
+            "yfov": 2.0 * math.atan(0.5 * height / K[1, 1]),
+            "znear": camera.data.clip_start,
+            "zfar": camera.data.clip_end,
+        },
+        "extras": {"image_from_camera": K.tolist(), "width": width, "height": height},
+    }
+
+
+def _mend(document: dict[str, Any], cameras: dict[str, Any], names: dict[str, str]) -> None:
+    """Correct cameras, and give copies the names of what they are copies of."""
+    for camera in document.get("cameras", ()):
+        camera.update(cameras.get(camera.get("name"), {}))
+    for node in document.get("nodes", ()):
+        node["name"] = names.get(node.get("name"), node.get("name"))

@@ -1,0 +1,77 @@
+"""One textured grid mesh per view."""
+
+import bpy
+import numpy as np
+
+from ...core.geometry.surfaces import GridSurface, grid_surface
+from .attributes import fill, fill_measures, fill_positions
+from .collection import add_object
+from .materials import photo_material
+from .pictures import Picture
+
+UV = "UVMap"
+
+
+class MeshMaker:
+    """Makes the meshes of one reconstruction; equal grids share their topology.
+
+    Views of one size have the same faces and texture coordinates. Blender shares the arrays of copies until one of
+    them is written, so the second view costs little more than its positions.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[GridSurface, bpy.types.Mesh] | None = None
+
+    def build(
+        self, picture: Picture, root: bpy.types.Object, collection: bpy.types.Collection
+    ) -> bpy.types.Object:
+        """Add the uncut mesh of one view, textured with its photo.
+
+        Args:
+            picture: A view in the axes of the root.
+            root: What the mesh hangs below.
+            collection: Where it goes.
+        """
+        name = f"{picture.view.source.stem} mesh"
+        surface = grid_surface(picture.view)
+        mesh = self._topology(surface)
+        mesh.name = name
+        fill_positions(mesh, surface.vertices)
+        fill_measures(mesh, surface)
+        mesh.update()
+        mesh.materials.clear()
+        mesh.materials.append(photo_material(picture.view.source.stem, picture.image))
+        return add_object(name, mesh, root, collection)
+
+    def _topology(self, surface: GridSurface) -> bpy.types.Mesh:
+        """Return a mesh with the faces and texture coordinates of a surface."""
+        if self._last is not None and _same_grid(self._last[0], surface):
+            mesh = self._last[1].copy()
+        else:
+            mesh = new_topology(surface)
+        self._last = (surface, mesh)
+        return mesh
+
+
+def new_topology(surface: GridSurface) -> bpy.types.Mesh:
+    """Make a mesh with the faces and texture coordinates of a surface, its vertices still at the origin."""
+    mesh = bpy.data.meshes.new("Grid")
+    corners = surface.quads.reshape(-1)
+    mesh.vertices.add(len(surface.vertices))
+    mesh.loops.add(len(corners))
+    mesh.polygons.add(len(surface.quads))
+    fill(mesh, ".corner_vert", corners)
+    mesh.polygons.foreach_set("loop_start", np.arange(0, len(corners), 4, dtype=np.int32))
+    mesh.update(calc_edges=True)
+    mesh.attributes.new(UV, "FLOAT2", "CORNER")
+    fill(mesh, UV, surface.uv[corners], "vector")
+    return mesh
+
+
+def _same_grid(one: GridSurface, other: GridSurface) -> bool:
+    return (
+        np.array_equal(one.quads, other.quads)
+        and np.array_equal(one.uv, other.uv)
+        and (one.confidence is None) == (other.confidence is None)
+        and (one.sky is None) == (other.sky is None)
+    )

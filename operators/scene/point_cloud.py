@@ -1,0 +1,70 @@
+"""One coloured point cloud per view."""
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...core.geometry.surfaces import point_cloud
+from .attributes import fill_colours, fill_floats, fill_measures, fill_positions
+from .collection import add_object
+from .compat import new_points
+from .materials import COLOUR
+from .pictures import Picture
+
+RADIUS = "radius"
+"""Name of the attribute from which Blender draws a point's size."""
+
+
+def build_cloud(
+    picture: Picture,
+    radius: float,
+    material: bpy.types.Material,
+    root: bpy.types.Object,
+    collection: bpy.types.Collection,
+) -> bpy.types.Object:
+    """Add the points of one view, uncut, with colour, confidence and all else that is known of them.
+
+    Args:
+        picture: A view in the axes of the root.
+        radius: Of every point, in the reconstruction's units.
+        material: From `materials.point_material`.
+        root: What the cloud hangs below.
+        collection: Where it goes.
+
+    Returns:
+        A point cloud object; before Blender 4.5 a mesh object whose modifier turns its vertices to points.
+    """
+    name = f"{picture.view.source.stem} points"
+    points = point_cloud(picture.view)
+    data = new_points(name, len(points.positions))
+    fill_positions(data, points.positions)
+    fill_floats(data, RADIUS, np.full(len(points.positions), radius, dtype=np.float32))
+    fill_colours(data, COLOUR, points.colours)
+    fill_measures(data, points)
+    data.materials.append(material)
+    data.update_tag()
+    cloud = add_object(name, data, root, collection)
+    if isinstance(data, bpy.types.Mesh):
+        data.update()
+        modifier: Any = cloud.modifiers.new("Points", "NODES")
+        modifier.node_group = _points_group(name, material)
+    return cloud
+
+
+def _points_group(name: str, material: bpy.types.Material) -> bpy.types.NodeTree:
+    """Make a node group that turns vertices to points with their own radius and material (before Blender 4.5)."""
+    group: Any = bpy.data.node_groups.new(name, "GeometryNodeTree")
+    group.is_modifier = True
+    group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    kinds = ("NodeGroupInput", "GeometryNodeInputNamedAttribute", "GeometryNodeMeshToPoints", "GeometryNodeSetMaterial")
+    start, radius, points, coloured = (group.nodes.new(kind) for kind in kinds)
+    end = group.nodes.new("NodeGroupOutput")
+    radius.inputs["Name"].default_value = RADIUS
+    coloured.inputs["Material"].default_value = material
+    group.links.new(start.outputs[0], points.inputs["Mesh"])
+    group.links.new(radius.outputs["Attribute"], points.inputs["Radius"])
+    group.links.new(points.outputs[0], coloured.inputs["Geometry"])
+    group.links.new(coloured.outputs[0], end.inputs[0])
+    return group  # type: ignore[no-any-return]
