@@ -9,7 +9,7 @@ from ...core.geometry.surfaces import clip_range, point_radius, scene_size
 from ...core.types import Reconstruction
 from .cameras import build_camera
 from .collection import in_root_frame, new_collection, new_root
-from .cut import KEEP_ALL, Cut, add_cut, confidence_at, new_cut_group
+from .cut import KEEP_ALL, Cut, confidence_at, cut_clouds, cut_meshes
 from .materials import point_material
 from .mesh import MeshMaker
 from .pictures import Picture, load_picture
@@ -86,14 +86,10 @@ def _build(original: Reconstruction, options: BuildOptions, scene: bpy.types.Sce
     collection = new_collection(options.name or original.views[0].source.stem, scene)
     root = new_root(original, scene_size(reconstruction), collection, scene)
     pictures = [load_picture(view) for view in reconstruction.views]
+    cut = initial_cut(reconstruction, options)
     cameras = _cameras(reconstruction, pictures, root, collection) if options.cameras else ()
-    clouds = _clouds(reconstruction, pictures, root, collection) if options.point_cloud else ()
-    maker = MeshMaker()
-    meshes = tuple(maker.build(picture, root, collection) for picture in pictures) if options.meshes else ()
-    if clouds or meshes:
-        group = new_cut_group(f"{collection.name} cut", initial_cut(reconstruction, options))
-        for item in clouds + meshes:
-            add_cut(item, group)
+    clouds = _clouds(reconstruction, pictures, cut, root, collection) if options.point_cloud else ()
+    meshes = _meshes(pictures, cut, root, collection) if options.meshes else ()
     warnings = tuple(picture.warning for picture in pictures if picture.warning)
     return BuiltScene(collection, root, cameras, clouds, meshes, warnings)
 
@@ -106,7 +102,23 @@ def _cameras(
 
 
 def _clouds(
-    reconstruction: Reconstruction, pictures: list[Picture], root: bpy.types.Object, collection: bpy.types.Collection
+    reconstruction: Reconstruction,
+    pictures: list[Picture],
+    cut: Cut,
+    root: bpy.types.Object,
+    collection: bpy.types.Collection,
 ) -> tuple[bpy.types.Object, ...]:
-    radius, material = point_radius(reconstruction), point_material(f"{collection.name} points")
-    return tuple(build_cloud(picture, radius, material, root, collection) for picture in pictures)
+    name = f"{collection.name} points"
+    radius, material = point_radius(reconstruction), point_material(name)
+    clouds = tuple(build_cloud(picture, radius, material, root, collection) for picture in pictures)
+    cut_clouds(clouds, f"{name} cut", cut, material)
+    return clouds
+
+
+def _meshes(
+    pictures: list[Picture], cut: Cut, root: bpy.types.Object, collection: bpy.types.Collection
+) -> tuple[bpy.types.Object, ...]:
+    maker = MeshMaker()
+    meshes = tuple(maker.build(picture, root, collection) for picture in pictures)
+    cut_meshes(meshes, f"{collection.name} cut", cut)
+    return meshes

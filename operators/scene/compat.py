@@ -1,4 +1,4 @@
-"""Where Blender 4.2 LTS to 5.2 LTS differ: one small function per difference, so that nothing else asks for a version."""
+"""Where Blender 4.2 LTS to 5.2 LTS differ: one small function per difference."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ NATIVE_POINT_CLOUDS = bpy.app.version >= (4, 5)
 
 
 def new_points(name: str, count: int) -> bpy.types.PointCloud | bpy.types.Mesh:
-    """Make data of `count` points at the origin: a point cloud where Python can fill one, else a mesh of bare vertices."""
+    """Make data of `count` points at the origin: a point cloud where Python can fill one, else bare vertices."""
     if bpy.app.version >= (5, 1):
         cloud: Any = bpy.data.pointclouds.new(name)
         cloud.resize(count)

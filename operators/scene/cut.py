@@ -3,8 +3,9 @@
 Everything it needs lies in the file, so that it also works where the add-on is not installed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 import numpy as np
@@ -13,6 +14,7 @@ from ...core.types import Reconstruction
 from .compat import modifier_input, set_modifier_input
 
 MODIFIER = "Cut"
+Domain = Literal["FACE", "POINT"]
 KEEP_ALL = 1e6  # no ratio of depths and no sky probability exceeds it
 
 
@@ -52,25 +54,18 @@ def confidence_at(reconstruction: Reconstruction, percentile: float) -> float:
     return float(np.percentile(known, percentile)) if known.size and percentile > 0.0 else 0.0
 
 
-def new_cut_group(name: str, cut: Cut) -> bpy.types.NodeTree:
-    """Make the node group of one reconstruction's modifiers, with the thresholds as its defaults."""
-    group: Any = bpy.data.node_groups.new(name, "GeometryNodeTree")
-    group.is_modifier = True
-    group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    for test in TESTS:
-        socket = group.interface.new_socket(test.socket, in_out="INPUT", socket_type="NodeSocketFloat")
-        socket.description = test.tooltip
-        socket.default_value = getattr(cut, test.attribute)
-        socket.min_value = 0.0
-    _wire(group)
-    return group  # type: ignore[no-any-return]
+def cut_meshes(meshes: Sequence[bpy.types.Object], name: str, cut: Cut) -> None:
+    """Put the modifier on meshes; they share a node group, but each has thresholds of its own."""
+    if meshes:
+        _add(meshes, _new_group(name, "FACE", cut))
 
 
-def add_cut(item: bpy.types.Object, group: bpy.types.NodeTree) -> None:
-    """Put the modifier on a mesh or point cloud object."""
-    modifier: Any = item.modifiers.new(MODIFIER, "NODES")
-    modifier.node_group = group
+def cut_clouds(clouds: Sequence[bpy.types.Object], name: str, cut: Cut, material: bpy.types.Material) -> None:
+    """Put the modifier on point clouds, likewise; it gives them their material again, which deleting points drops."""
+    if clouds:
+        group = _new_group(name, "POINT", cut)
+        _end_with_material(group, material)
+        _add(clouds, group)
 
 
 def set_cut(item: bpy.types.Object, cut: Cut) -> None:
@@ -93,23 +88,46 @@ def _identifiers(modifier: Any) -> dict[str, str]:
     return {test.attribute: sockets[test.socket] for test in TESTS}
 
 
-def _wire(group: Any) -> None:
-    """Delete the unwanted faces of the mesh and the unwanted points of the cloud, whichever there is."""
-    nodes, links = group.nodes, group.links
-    start, end = nodes.new("NodeGroupInput"), nodes.new("NodeGroupOutput")
-    unwanted = _unwanted(group, start)
-    parts, join = nodes.new("GeometryNodeSeparateComponents"), nodes.new("GeometryNodeJoinGeometry")
-    links.new(start.outputs["Geometry"], parts.inputs[0])
-    for row, (component, domain) in enumerate((("Mesh", "FACE"), ("Point Cloud", "POINT"))):
-        delete = nodes.new("GeometryNodeDeleteGeometry")
-        delete.domain = domain
-        delete.location = (1000, -200 * row)
-        links.new(parts.outputs[component], delete.inputs["Geometry"])
-        links.new(unwanted, delete.inputs["Selection"])
-        links.new(delete.outputs[0], join.inputs[0])
-    links.new(join.outputs[0], end.inputs[0])
-    for node, place in ((start, (-200, 0)), (parts, (800, 200)), (join, (1200, 0)), (end, (1400, 0))):
-        node.location = place
+def _add(items: Sequence[bpy.types.Object], group: Any) -> None:
+    for item in items:
+        modifier: Any = item.modifiers.new(MODIFIER, "NODES")
+        modifier.node_group = group
+
+
+def _new_group(name: str, domain: Domain, cut: Cut) -> Any:
+    group: Any = bpy.data.node_groups.new(name, "GeometryNodeTree")
+    group.is_modifier = True
+    group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    for test in TESTS:
+        socket = group.interface.new_socket(test.socket, in_out="INPUT", socket_type="NodeSocketFloat")
+        socket.description = test.tooltip
+        socket.default_value = getattr(cut, test.attribute)
+        socket.min_value = 0.0
+    _wire(group, domain)
+    return group
+
+
+def _wire(group: Any, domain: Domain) -> None:
+    start, delete, end = (
+        group.nodes.new(kind) for kind in ("NodeGroupInput", "GeometryNodeDeleteGeometry", "NodeGroupOutput")
+    )
+    delete.domain = domain
+    group.links.new(start.outputs["Geometry"], delete.inputs["Geometry"])
+    group.links.new(_unwanted(group, start), delete.inputs["Selection"])
+    group.links.new(delete.outputs[0], end.inputs[0])
+    for column, node in enumerate((start, delete, end)):
+        node.location = (-200 + 800 * column, 0)
+
+
+def _end_with_material(group: Any, material: bpy.types.Material) -> None:
+    """Put a Set Material node before the group's output."""
+    end = next(node for node in group.nodes if node.type == "GROUP_OUTPUT")
+    coloured = group.nodes.new("GeometryNodeSetMaterial")
+    coloured.inputs["Material"].default_value = material
+    coloured.location = (1200, 0)
+    group.links.new(end.inputs[0].links[0].from_socket, coloured.inputs["Geometry"])
+    group.links.new(coloured.outputs[0], end.inputs[0])
 
 
 def _unwanted(group: Any, start: Any) -> Any:

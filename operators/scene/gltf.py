@@ -8,7 +8,6 @@ what it wrote are corrected before the file gets its name.
 import contextlib
 import io
 import math
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +55,7 @@ def export_glb(root: bpy.types.Object, path: str | Path) -> None:
     beside = path.with_name(f".{uuid.uuid4().hex}.glb")
     try:
         _export(root, beside)
-        os.replace(beside, path)
+        beside.replace(path)
     except OSError as error:
         raise StorageError(f"{path} could not be written ({error.strerror}); choose another folder.") from error
     finally:

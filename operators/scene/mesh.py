@@ -22,9 +22,7 @@ class MeshMaker:
     def __init__(self) -> None:
         self._last: tuple[GridSurface, bpy.types.Mesh] | None = None
 
-    def build(
-        self, picture: Picture, root: bpy.types.Object, collection: bpy.types.Collection
-    ) -> bpy.types.Object:
+    def build(self, picture: Picture, root: bpy.types.Object, collection: bpy.types.Collection) -> bpy.types.Object:
         """Add the uncut mesh of one view, textured with its photo.
 
         Args:

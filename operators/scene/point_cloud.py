@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from ...core.geometry.surfaces import point_cloud
+from ...core.types import FloatArray, ReconstructedView
 from .attributes import fill_colours, fill_floats, fill_measures, fill_positions
 from .collection import add_object
 from .compat import new_points
@@ -14,6 +15,7 @@ from .pictures import Picture
 
 RADIUS = "radius"
 """Name of the attribute from which Blender draws a point's size."""
+LARGEST = 3.0  # times the typical radius: a few points at the horizon are no balloons
 
 
 def build_cloud(
@@ -27,7 +29,7 @@ def build_cloud(
 
     Args:
         picture: A view in the axes of the root.
-        radius: Of every point, in the reconstruction's units.
+        radius: Of a typical point, in the reconstruction's units.
         material: From `materials.point_material`.
         root: What the cloud hangs below.
         collection: Where it goes.
@@ -39,7 +41,7 @@ def build_cloud(
     points = point_cloud(picture.view)
     data = new_points(name, len(points.positions))
     fill_positions(data, points.positions)
-    fill_floats(data, RADIUS, np.full(len(points.positions), radius, dtype=np.float32))
+    fill_floats(data, RADIUS, _radii(points.depth, picture.view, radius))
     fill_colours(data, COLOUR, points.colours)
     fill_measures(data, points)
     data.materials.append(material)
@@ -50,6 +52,12 @@ def build_cloud(
         modifier: Any = cloud.modifiers.new("Points", "NODES")
         modifier.node_group = _points_group(name, material)
     return cloud
+
+
+def _radii(depth: FloatArray, view: ReconstructedView, typical: float) -> FloatArray:
+    """Size points [N] so that they just close the gaps between neighbouring pixels, but none far beyond the typical."""
+    focal = np.sqrt(view.image_from_camera[0, 0] * view.image_from_camera[1, 1])
+    return np.minimum(depth * np.float32(np.sqrt(0.5) / focal), np.float32(LARGEST * typical))
 
 
 def _points_group(name: str, material: bpy.types.Material) -> bpy.types.NodeTree:
