@@ -21,7 +21,8 @@ def fill(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, values: Any, ke
         values: As many numbers as the attribute holds, in its own dtype to be fast.
         key: What the attribute's elements call their content: `value`, `vector` or `color`.
     """
-    data.attributes[name].data.foreach_set(key, np.ascontiguousarray(values).reshape(-1))
+    attribute: Any = data.attributes[name]
+    attribute.data.foreach_set(key, np.ascontiguousarray(values).reshape(-1))
 
 
 def fill_positions(data: bpy.types.Mesh | bpy.types.PointCloud, positions: FloatArray) -> None:

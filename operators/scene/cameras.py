@@ -1,5 +1,7 @@
 """Blender cameras that see exactly what the pinhole cameras of a reconstruction see."""
 
+from typing import Any
+
 import bpy
 import numpy as np
 
@@ -79,14 +81,15 @@ def current_intrinsics(camera: bpy.types.Object) -> FloatArray:
 
 def is_ours(camera: bpy.types.Object) -> bool:
     """Tell whether an object is a camera that a reconstruction made."""
-    return camera.type == "CAMERA" and SIZE_KEY in camera.data and INTRINSICS_KEY in camera.data
+    data: Any = camera.data
+    return camera.type == "CAMERA" and SIZE_KEY in data and INTRINSICS_KEY in data
 
 
 def _lens(camera: bpy.types.Object) -> CameraLens:
     """Return a camera's lens as it is now, with the picture size and pixel aspect that it was made for."""
     if not is_ours(camera):
         raise CameraError(f"{camera.name} is not a camera of a reconstruction; choose one that Image to Scene made.")
-    data = camera.data
+    data: Any = camera.data
     width, height = (int(side) for side in data[SIZE_KEY])
     made = lens_from_intrinsics(np.array(data[INTRINSICS_KEY]).reshape(3, 3), (width, height))
     return CameraLens(
@@ -133,7 +136,8 @@ def _follow_scale(data: bpy.types.Camera, path: str, root: bpy.types.Object) -> 
 
     The expression is one that Blender evaluates without Python, so it also works in files that may run no scripts.
     """
-    driver = data.driver_add(path).driver
+    curve: Any = data.driver_add(path)
+    driver = curve.driver
     driver.expression = f"{getattr(data, path):.9g} * scale"
     variable = driver.variables.new()
     variable.name, variable.type = "scale", "TRANSFORMS"

@@ -89,14 +89,18 @@ def description(root: bpy.types.Object) -> Mapping[str, Any]:
 
 def find_roots(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """Find the roots of all reconstructions in a scene, in the order of their names."""
-    return sorted((item for item in scene.objects if KEY in item), key=lambda item: item.name)
+    return sorted((item for item in scene.objects if _is_root(item)), key=lambda item: item.name)
 
 
 def root_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
     """Find the root that an object hangs below, which may be the object itself."""
-    while item is not None and KEY not in item:
+    while item is not None and not _is_root(item):
         item = item.parent
     return item
+
+
+def _is_root(item: Any) -> bool:
+    return KEY in item
 
 
 def add_object(
@@ -111,5 +115,5 @@ def add_object(
 
 def place(item: bpy.types.Object, parent_from_item: FloatArray) -> None:
     """Put an object where a rigid transform [4, 4] says; its scale stays exactly 1."""
-    item.location = parent_from_item[:3, 3]
+    item.location = parent_from_item[:3, 3].tolist()
     item.rotation_euler = Matrix(parent_from_item[:3, :3].tolist()).to_euler()

@@ -33,25 +33,29 @@ def _converted_points(name: str, count: int) -> bpy.types.PointCloud:
     mesh.vertices.add(count)
     points = bpy.data.objects.new(name, mesh)
     scene.collection.objects.link(points)
-    context = {"scene": scene, "view_layer": scene.view_layers[0], "selected_editable_objects": [points]}
+    context: dict[str, Any] = {
+        "scene": scene,
+        "view_layer": scene.view_layers[0],
+        "selected_editable_objects": [points],
+    }
     with bpy.context.temp_override(**context):
         bpy.ops.object.convert(target="POINTCLOUD")
-    cloud = points.data
+    cloud: Any = points.data
     cloud.name = name
     remove((scene, points, mesh))
-    return cloud  # type: ignore[return-value]
+    return cloud  # type: ignore[no-any-return]
 
 
-def modifier_input(modifier: bpy.types.NodesModifier, identifier: str) -> Any:
+def modifier_input(modifier: Any, identifier: str) -> Any:
     """Read an input of a Geometry Nodes modifier by its socket's identifier."""
     if bpy.app.version >= (5, 2):
-        return getattr(modifier.properties.inputs, identifier).value  # type: ignore[attr-defined]
+        return getattr(modifier.properties.inputs, identifier).value
     return modifier[identifier]
 
 
-def set_modifier_input(modifier: bpy.types.NodesModifier, identifier: str, value: float) -> None:
+def set_modifier_input(modifier: Any, identifier: str, value: float) -> None:
     """Set a float input of a Geometry Nodes modifier by its socket's identifier."""
     if bpy.app.version >= (5, 2):
-        getattr(modifier.properties.inputs, identifier).value = value  # type: ignore[attr-defined]
+        getattr(modifier.properties.inputs, identifier).value = value
     else:
         modifier[identifier] = float(value)

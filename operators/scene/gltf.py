@@ -68,7 +68,7 @@ def _export(root: bpy.types.Object, path: Path) -> None:
         with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
             names = _fill(scene, [root, *root.children_recursive])
             evaluated = bpy.context.evaluated_depsgraph_get()
-            seen = [item.evaluated_get(evaluated) for item in scene.objects if is_ours(item)]
+            seen: list[Any] = [item.evaluated_get(evaluated) for item in scene.objects if is_ours(item)]
             cameras = {item.data.name: _camera(item) for item in seen}
             _run_exporter(path)
         document, binary = read_glb(path)
@@ -86,7 +86,7 @@ def _fill(scene: bpy.types.Scene, family: list[bpy.types.Object]) -> dict[str, s
     Returns:
         The copies' names, and the names of what they are copies of.
     """
-    copies = {item: item.copy() for item in family}
+    copies: dict[Any, Any] = {item: item.copy() for item in family}
     for item, copy in copies.items():
         copy.parent = copies.get(item.parent, item.parent)
         scene.collection.objects.link(copy)
@@ -102,9 +102,9 @@ def _fill(scene: bpy.types.Scene, family: list[bpy.types.Object]) -> dict[str, s
     return names
 
 
-def _point_clouds() -> Iterator[bpy.types.DepsgraphObjectInstance]:
+def _point_clouds() -> Iterator[Any]:
     """Go through the point clouds of the context's scene, as they are after their modifiers."""
-    instances = bpy.context.evaluated_depsgraph_get().object_instances
+    instances: Any = bpy.context.evaluated_depsgraph_get().object_instances
     return (item for item in instances if item.object.type == "POINTCLOUD")
 
 
@@ -118,7 +118,7 @@ def _run_exporter(path: Path) -> None:
         raise StorageError(f"Blender's glTF exporter failed ({reason}); check that the folder exists.") from error
 
 
-def _vertices(cloud: bpy.types.PointCloud) -> bpy.types.Mesh:
+def _vertices(cloud: Any) -> bpy.types.Mesh:
     """Make a mesh of bare vertices from a cloud's positions and colours."""
     count = len(cloud.points)
     mesh = bpy.data.meshes.new(cloud.name)
@@ -135,7 +135,7 @@ def _vertices(cloud: bpy.types.PointCloud) -> bpy.types.Mesh:
     return mesh
 
 
-def _camera(camera: bpy.types.Object) -> dict[str, Any]:
+def _camera(camera: Any) -> dict[str, Any]:
     """Say in glTF's terms what an evaluated camera sees; what it has no words for goes into `extras`."""
     K, (width, height) = current_intrinsics(camera), picture_size(camera)
     return {

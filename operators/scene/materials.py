@@ -17,7 +17,7 @@ def photo_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
     texture.location = (-300, 0)
     nodes.active = texture  # what Solid mode shows
     _unlit(material, texture.outputs["Color"])
-    return material
+    return material  # type: ignore[no-any-return]
 
 
 def point_material(name: str) -> bpy.types.Material:
@@ -27,11 +27,11 @@ def point_material(name: str) -> bpy.types.Material:
     attribute.attribute_name = COLOUR
     attribute.location = (-300, 0)
     _unlit(material, attribute.outputs["Color"])
-    return material
+    return material  # type: ignore[no-any-return]
 
 
-def _empty_material(name: str) -> tuple[bpy.types.Material, Any]:
-    material = bpy.data.materials.new(name)
+def _empty_material(name: str) -> tuple[Any, Any]:
+    material: Any = bpy.data.materials.new(name)
     material.use_nodes = True
     material.use_backface_culling = False
     material.cycles.emission_sampling = "NONE"  # a photo is no lamp: nothing to sample among a million faces
@@ -39,7 +39,7 @@ def _empty_material(name: str) -> tuple[bpy.types.Material, Any]:
     return material, material.node_tree.nodes
 
 
-def _unlit(material: bpy.types.Material, colour: bpy.types.NodeSocket) -> None:
+def _unlit(material: Any, colour: bpy.types.NodeSocket) -> None:
     """Show a colour as it is to the camera, and as a matt surface to all other light.
 
     The camera-ray switch keeps photos from lighting the artist's objects, and is the pattern by which Blender's glTF

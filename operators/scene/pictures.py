@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -68,12 +69,12 @@ def _loaded(path: Path) -> bpy.types.Image | None:
 def _packed(name: str, pixels: ByteArray) -> bpy.types.Image:
     """Keep [H, W, 3] sRGB pixels inside the .blend."""
     height, width = pixels.shape[:2]
-    image = bpy.data.images.new(name, width, height)
+    image: Any = bpy.data.images.new(name, width, height)
     rgba = np.ones((height, width, 4), dtype=np.float32)
     rgba[..., :3] = pixels[::-1] / np.float32(255.0)  # Blender's rows go from the bottom up
     image.pixels.foreach_set(rgba.reshape(-1))
     image.pack()
-    return image
+    return image  # type: ignore[no-any-return]
 
 
 def _whole(view: ReconstructedView) -> ReconstructedView:
