@@ -1,0 +1,144 @@
+"""Training-only helpers: a cheap depth head, true matches for the attention, and a probe for projected places.
+
+From scratch, cameras emerge late because nothing tells the network which patches show the same place. These small
+losses do; their weights are thrown away. What was seen without them stands in the model card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.model.attention import Attention
+from core.model.network import Network
+from core.model.vision_transformer import Features
+
+from .batches import Batch
+from .losses import masked_mean
+
+MATCHED_BLOCKS = (3, 5)
+CELLS = 4
+
+
+@dataclass(frozen=True)
+class PatchCentres:
+    """What is known of the centres of all patches: view 0's frame, P patches row by row.
+
+    Attributes:
+        points: [B, V, P, 3].
+        known: [B, V, P].
+    """
+
+    points: Tensor
+    known: Tensor
+
+
+def patch_centres(batch: Batch, patch: int = 14) -> PatchCentres:
+    """Lift the pixel at each patch's centre to its true place."""
+    half = patch // 2
+    depth = batch.depth[..., half::patch, half::patch]
+    rows, columns = depth.shape[-2:]
+    u, v = torch.arange(columns) * patch + half + 0.5, torch.arange(rows) * patch + half + 0.5
+    pixels = torch.stack((u.expand(rows, -1), v[:, None].expand(-1, columns), torch.ones(rows, columns)), -1)
+    rays = torch.einsum("bvij,hwj->bvhwi", torch.linalg.inv(batch.image_from_camera), pixels)
+    points = (rays * depth[..., None]).flatten(2, 3) @ batch.world_from_camera[..., :3, :3].mT
+    return PatchCentres(points + batch.world_from_camera[..., None, :3, 3], depth.flatten(2) > 0)
+
+
+def true_matches(batch: Batch, centres: PatchCentres, patch: int = 14) -> Tensor:
+    """For each patch of view i, the patch of view j that shows its centre.
+
+    Returns:
+        [B, V, V, P] index into view j's patches; −1 where it is out of the picture, hidden, or j = i.
+    """
+    height, width = batch.depth.shape[-2:]
+    views = batch.depth.shape[1]
+    camera_from_world = torch.linalg.inv(batch.world_from_camera)[:, None]
+    local = centres.points[:, :, None] @ camera_from_world[..., :3, :3].mT + camera_from_world[..., None, :3, 3]
+    z = local[..., 2]
+    image = local @ batch.image_from_camera[:, None].mT
+    x, y = (image[..., :2] / z.clamp_min(1e-3)[..., None]).unbind(-1)
+    seen = (z > 0.02) & (x > 0) & (x < width) & (y > 0) & (y < height) & centres.known[:, :, None]
+    column, row = x.clamp(0, width - 1).long(), y.clamp(0, height - 1).long()
+    flat = batch.depth.flatten(2)[:, None].expand(-1, views, -1, -1)
+    seen &= (flat.gather(-1, row * width + column) - z).abs() < 0.05 * z
+    seen &= ~torch.eye(views, dtype=torch.bool)[..., None]
+    return torch.where(seen, row // patch * (width // patch) + column // patch, -1)
+
+
+def match_loss(query: Tensor, key: Tensor, matches: Tensor) -> Tensor:
+    """Cross entropy of one head's attention from each patch into each other view, against the true match.
+
+    Args:
+        query: [B, V, P, D] of the patches.
+        key: [B, V, P, D].
+        matches: [B, V, V, P] from `true_matches`.
+    """
+    known = matches >= 0
+    if not bool(known.any()):
+        return query.new_zeros(())
+    logits = torch.einsum("bipd,bjqd->bijpq", query, key) * query.shape[-1] ** -0.5
+    return functional.cross_entropy(logits[known], matches[known])
+
+
+class Auxiliary(nn.Module):
+    """The throw-away heads of one network, and the listeners on its attention."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        config = network.config
+        self.patch = config.backbone.patch_size
+        self.depth = nn.Linear(config.head.dim_in, CELLS * CELLS)
+        self.probes = nn.ModuleList(nn.Linear(config.head.dim_in, 2) for _ in config.backbone.out_layers[1:])
+        self._heard: dict[tuple[int, str], Tensor] = {}
+        blocks = network.backbone["pretrained"].blocks
+        for index in MATCHED_BLOCKS:
+            attention = cast("Attention", blocks[index].attn)
+            for name in ("q_norm", "k_norm"):
+                self._listen(cast("nn.Module", getattr(attention, name)), (index, name))
+
+    def _listen(self, module: nn.Module, place: tuple[int, str]) -> None:
+        def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            self._heard[place] = output[:, :, 0]  # head 0
+
+        module.register_forward_hook(keep)
+
+    def matching(self, batch: Batch, centres: PatchCentres) -> Tensor:
+        """Mean match loss over the listened blocks; the network must just have run on this batch."""
+        views, patches = centres.known.shape[1:]
+        if views == 1:
+            return batch.depth.new_zeros(())
+        matches = true_matches(batch, centres, self.patch)
+        losses = []
+        for index in MATCHED_BLOCKS:
+            q, k = (
+                self._heard[index, name].unflatten(1, (views, 1 + patches))[:, :, 1:] for name in ("q_norm", "k_norm")
+            )
+            losses.append(match_loss(q, k, matches))
+        return torch.stack(losses).mean()
+
+    def probing(self, features: Features, centres: PatchCentres) -> Tensor:
+        """L1 of linear guesses, from each source patch, of its place x/z, y/z in the reference camera."""
+        if centres.known.shape[1] == 1:
+            return centres.points.new_zeros(())
+        z = centres.points[..., 2]
+        place = centres.points[..., :2] / z.clamp_min(0.05)[..., None]
+        mask = centres.known & (z > 0.05) & (place.abs().amax(-1) < 2)
+        mask[:, 0] = False
+        levels: Sequence[Tensor] = features.patches[0][1:]
+        guesses = [probe(level) for probe, level in zip(self.probes, levels, strict=True)]
+        return torch.stack([masked_mean((guess - place).abs().mean(-1), mask) for guess in guesses]).mean()
+
+    def patch_depth(self, features: Features, batch: Batch) -> Tensor:
+        """L1 of the logarithm of depth at 4 × 4 places of every patch, guessed by one linear layer."""
+        guess = self.depth(features.patches[0][-1]).unflatten(-1, (CELLS, CELLS))
+        step = self.patch / CELLS
+        places = ((torch.arange(CELLS) + 0.5) * step).long()
+        cells = batch.depth.unflatten(-1, (-1, self.patch)).unflatten(-3, (-1, self.patch))  # B V rows 14 columns 14
+        cells = cells.movedim(-3, -2).flatten(2, 3)[..., places[:, None], places]
+        return masked_mean((guess - cells.clamp_min(1e-3).log()).abs(), cells > 0)

@@ -1,0 +1,89 @@
+"""Checkpoints: the official layout for use, and a resumable state for training. No pickle anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from core.model.config import NetworkConfig
+from core.model.network import Network
+
+SHARED_NORM = "head.scratch.output_conv2_aux.{}.2."
+"""The LayerNorm that all ray levels share; official files store it once, under level 0."""
+
+
+def official_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name a network's weights as official files do: prefix `model.`, the shared LayerNorm once; fp16."""
+    repeated = tuple(SHARED_NORM.format(level) for level in (1, 2, 3))
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(repeated)}
+    return {f"model.{name}": tensor.detach().to(torch.float16).contiguous() for name, tensor in kept.items()}
+
+
+def described(name: str, config: NetworkConfig) -> dict[str, Any]:
+    """What goes into `config.json`."""
+    values = {key: value for key, value in asdict(config).items() if value is not None}
+    return {"model_name": name, "config": values}
+
+
+def write(path: Path, content: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors beside the target and rename."""
+    beside = path.with_name(path.name + ".part")
+    save_file(dict(content), beside, metadata)
+    beside.replace(path)
+
+
+def export(folder: Path, name: str, config: NetworkConfig, weights: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint folder that `core.model` loads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / "model.safetensors", official_tensors(weights), {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(described(name, config), indent=1) + "\n")
+
+
+def save_state(
+    path: Path,
+    network: Network,
+    helpers: torch.nn.Module,
+    average: Mapping[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    facts: Mapping[str, float],
+) -> None:
+    """Write everything that a run needs to go on: weights, their average, the optimiser's moments, step and clock."""
+    tensors = {f"network.{name}": p.detach() for name, p in network.named_parameters()}
+    tensors |= {f"helpers.{name}": p.detach() for name, p in helpers.named_parameters()}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
+    write(path, {name: t.contiguous().clone() for name, t in tensors.items()}, {"facts": json.dumps(dict(facts))})
+
+
+@torch.no_grad()
+def load_state(
+    path: Path,
+    network: Network,
+    helpers: torch.nn.Module,
+    average: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+) -> dict[str, float]:
+    """Read a state back into its owners and return its facts."""
+    state: dict[int, dict[str, Tensor]] = {}
+    with safe_open(path, "pt") as file:
+        for prefix, module in (("network", network), ("helpers", helpers)):
+            for name, parameter in module.named_parameters():
+                parameter.copy_(file.get_tensor(f"{prefix}.{name}"))
+        for name, tensor in average.items():
+            tensor.copy_(file.get_tensor(f"average.{name}"))
+        for name in file.keys():  # noqa: SIM118 - not a dictionary
+            if name.startswith("optimiser."):
+                _, index, key = name.split(".")
+                state.setdefault(int(index), {})[key] = file.get_tensor(name)
+        facts: dict[str, float] = json.loads(file.metadata()["facts"])
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return facts
