@@ -1,0 +1,138 @@
+"""Meshes: whole, textured, facing their camera; seen through it they are the photo."""
+
+from dataclasses import replace
+
+import bpy
+import numpy as np
+import pytest
+
+from image_to_scene.core.geometry.surfaces import grid_surface
+from image_to_scene.core.types import Reconstruction
+from image_to_scene.operators.scene import BuildOptions, build, match_render
+
+UNCUT = BuildOptions(point_cloud=False, confidence=0.0, depth_jump=None, remove_sky=False)
+
+
+def positions(data):
+    values = np.empty(len(data.attributes["position"].data) * 3, np.float32)
+    data.attributes["position"].data.foreach_get("vector", values)
+    return values.reshape(-1, 3)
+
+
+def floats(data, name):
+    values = np.empty(len(data.attributes[name].data), np.float32)
+    data.attributes[name].data.foreach_get("value", values)
+    return values
+
+
+def build_meshes(*views, options=UNCUT):
+    return build(Reconstruction(views, world="given"), options, bpy.context.scene)
+
+
+def photo(kind, width, height):
+    """Make a smooth picture, or one with detail in every pixel, so that half a pixel of offset would show."""
+    if kind == "detailed":
+        return np.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    smooth = np.stack([x, y, 0.5 + 0.5 * np.sin(9 * x * y)], axis=-1)
+    return np.round(20 + 215 * smooth).astype(np.uint8)
+
+
+@pytest.fixture
+def photo_view(make_view, save_picture, tmp_path):
+    """Make a view with an off-centre camera and a photo of a kind, three times the size of its depth map."""
+
+    def make(kind):
+        K = np.array([[34.0, 0, 18.5], [0, 34.0, 10.2], [0, 0, 1.0]])
+        path = save_picture(tmp_path / f"{kind} ünïcode.png", photo(kind, 96, 72))
+        view = make_view(size=(32, 24), scale=3, K=K, texture=path, source=path)
+        return replace(view, image=photo(kind, 96, 72)[1::3, 1::3])
+
+    return make
+
+
+def compare_with_photo(pixels, kind):
+    height, width = pixels.shape[:2]
+    assert (pixels[..., 3] == 1.0).all(), "the mesh does not cover the picture"
+    difference = np.abs(pixels[..., :3] * 255.0 - photo(kind, width, height))
+    assert np.median(difference) <= 2.0
+
+
+@pytest.mark.parametrize("kind", ["smooth", "detailed"])
+def test_uncut_and_seen_through_its_camera_it_is_the_photo(photo_view, render, workbench, kind):
+    scene = bpy.context.scene
+    built = build_meshes(photo_view(kind))
+    match_render(scene, built.cameras[0])
+    workbench(scene)
+    compare_with_photo(render(scene), kind)
+
+
+@pytest.mark.parametrize("kind", ["smooth", "detailed"])
+def test_a_render_shows_the_photos_own_colours(photo_view, render, kind):
+    scene = bpy.context.scene
+    built = build_meshes(photo_view(kind))
+    match_render(scene, built.cameras[0])
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.filter_width = 1, False, 0.01
+    compare_with_photo(render(scene), kind)
+
+
+def test_it_is_sound_and_carries_what_is_known(make_view):
+    view = make_view(sky=np.random.default_rng(0).uniform(0, 1, (16, 24)).astype(np.float32))
+    (item,) = build_meshes(view).meshes
+    surface, mesh = grid_surface(view), item.data
+    assert not mesh.validate(verbose=True)
+    assert (len(mesh.vertices), len(mesh.polygons)) == (26 * 18, 25 * 17)
+    assert len(mesh.edges) == 26 * 17 + 25 * 18
+    np.testing.assert_array_equal(positions(mesh), surface.vertices)
+    for name in ("confidence", "depth", "depth_jump", "sky"):
+        np.testing.assert_array_equal(floats(mesh, name), getattr(surface, name))
+    uv = np.empty(len(mesh.loops) * 2, np.float32)
+    mesh.uv_layers.active.data.foreach_get("uv", uv)
+    np.testing.assert_array_equal(uv.reshape(-1, 2), surface.uv[surface.quads.reshape(-1)])
+
+
+def test_what_the_model_does_not_give_is_not_there(make_view):
+    (item,) = build_meshes(make_view(confidence=None)).meshes
+    assert "confidence" not in item.data.attributes
+    assert "sky" not in item.data.attributes
+
+
+def test_faces_look_at_their_camera(make_view):
+    world_from_camera = np.eye(4)
+    world_from_camera[:3, 3] = (0.3, -0.2, 0.1)
+    (item,) = build_meshes(make_view(world_from_camera=world_from_camera)).meshes
+    for face in item.data.polygons:
+        assert np.dot(face.normal, np.array(face.center) - world_from_camera[:3, 3]) < 0.0
+
+
+def test_unknown_depth_leaves_a_hole(make_view):
+    view = make_view()
+    view.depth[5:8, 10:12] = np.nan
+    (item,) = build_meshes(view).meshes
+    assert not item.data.validate(verbose=True)
+    assert len(item.data.polygons) == 25 * 17 - 4 * 3
+    assert len(item.data.vertices) == 26 * 18 - 6
+
+
+def test_equal_grids_share_nothing_that_one_could_spoil(make_view):
+    views = [make_view("a"), make_view("b", seed=1), make_view("c", seed=2, size=(20, 16)), make_view("d", seed=3)]
+    built = build_meshes(*views)
+    for item, view in zip(built.meshes, views, strict=True):
+        surface = grid_surface(view)
+        np.testing.assert_array_equal(positions(item.data), surface.vertices)
+        np.testing.assert_array_equal(floats(item.data, "confidence"), surface.confidence)
+        assert not item.data.validate()
+        assert [slot.name for slot in item.data.materials] == [view.source.stem]
+    bpy.data.meshes.remove(built.meshes[0].data)
+    np.testing.assert_array_equal(positions(built.meshes[1].data), grid_surface(views[1]).vertices)
+
+
+def test_points_from_rays_are_the_vertices(make_view):
+    points = np.random.default_rng(0).normal(size=(16, 24, 3)).astype(np.float32)
+    view = make_view(points=points)
+    (item,) = build_meshes(view).meshes
+    np.testing.assert_allclose(positions(item.data).reshape(18, 26, 3)[1:-1, 1:-1], points, atol=1e-6)
+    root_frame = build(Reconstruction((view,)), UNCUT, bpy.context.scene).meshes[0].data
+    turned = points @ np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])  # x stays, forward becomes y, down becomes −z
+    np.testing.assert_allclose(positions(root_frame).reshape(18, 26, 3)[1:-1, 1:-1], turned, atol=1e-6)
