@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from .assembly import assemble, known_cameras, pose_tokens
 from .imaging.preparation import PreparedView, prepare_views
 from .imaging.reading import check_pictures, write_upright_copy
-from .types import OnProgress, Progress, Reconstruction, Request, View
+from .types import FloatArray, OnProgress, Progress, Reconstruction, Request, View
 
 if TYPE_CHECKING:
+    from .model.config import ModelConfig
     from .model.prediction import Model
 
 
@@ -56,7 +57,7 @@ class Session:
         known_cameras(request.views)
         progress(Progress("Loading model", 0, 1))
         model = self._load(request)
-        runs = _split(request, model)
+        runs = _split(request, model.config)
         return tuple(self._run(run, model, started, progress) for run in runs)
 
     def _load(self, request: Request) -> Model:
@@ -71,36 +72,56 @@ class Session:
         return self._model
 
     def _run(self, request: Request, model: Model, started: float, progress: OnProgress) -> Reconstruction:
-        views = prepare_views(
+        config = model.config
+        resolution = request.resolution or config.resolution
+        prepared = prepare_views(
             request.views,
-            resolution=request.resolution or model.resolution,
-            patch_size=model.patch_size,
+            resolution=resolution,
+            patch_size=config.patch_size,
             mixed_sizes=request.mixed_sizes,
             on_progress=progress,
         )
-        tokens = pose_tokens(request.views) if model.has_poses else None
+        tokens = pose_tokens(request.views) if config.takes_poses else None
         prediction = model.predict(
-            [view.pixels for view in views],
-            world_from_camera=tokens,
-            image_from_camera=[view.image_from_camera for view in views] if tokens is not None else None,
+            [view.pixels for view in prepared],
+            tokens,
+            [_known(view.image_from_camera) for view in prepared] if tokens else None,
             reference_view=request.reference_view,
             want_rays=request.pose_source == "ray_map" or request.point_source == "rays",
             head_chunk=request.head_chunk,
             progress=progress,
         )
         progress(Progress("Building geometry", 0, 1))
-        textures = [self._texture(view, prepared) for view, prepared in zip(request.views, views, strict=True)]
-        metric = model.is_metric and not model.has_poses
-        reconstruction = assemble(request, views, textures, prediction, canonical_metric=metric)
-        return replace(reconstruction, facts={**reconstruction.facts, "seconds": time.monotonic() - started})
+        textures = [self._texture(view, seen) for view, seen in zip(request.views, prepared, strict=True)]
+        metric = config.is_metric and not config.has_poses
+        result = assemble(request, prepared, textures, prediction, canonical_metric=metric)
+        warnings = [*resolution_warnings(config, resolution), *result.facts["warnings"]]
+        seconds = round(time.monotonic() - started, 3)
+        return replace(result, facts={**result.facts, "warnings": warnings, "seconds": seconds})
 
     def _texture(self, view: View, prepared: PreparedView) -> Path:
         return write_upright_copy(view.path, Path(self._copies.name)) if prepared.texture_needs_copy else view.path
 
 
-def _split(request: Request, model: Model) -> list[Request]:
+def resolution_warnings(config: ModelConfig, resolution: int) -> list[str]:
+    """Say it in a sentence when a model is asked for a resolution that it was never checked at."""
+    smallest, largest = config.resolution_range
+    if smallest <= resolution <= largest:
+        return []
+    return [
+        f"The model {config.title} was checked at {smallest} to {largest} pixels: at {resolution} its depth and "
+        "cameras may be wrong."
+    ]
+
+
+def _known(matrix: FloatArray | None) -> FloatArray:
+    assert matrix is not None  # noqa: S101 - a view with a pose was checked to have intrinsics, too
+    return matrix
+
+
+def _split(request: Request, config: ModelConfig) -> list[Request]:
     """Give every picture a run of its own where the model cannot relate them and no cameras do."""
-    if model.has_poses or known_cameras(request.views):
+    if config.has_poses or known_cameras(request.views):
         return [request]
     return [replace(request, views=(view,)) for view in request.views]
 
