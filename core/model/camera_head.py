@@ -1,17 +1,19 @@
 """Cameras to tokens and tokens to cameras; always in fp32.
 
 A camera is encoded as nine numbers: translation and quaternion (x, y, z, w) of world-from-camera, and the full vertical
-and horizontal field of view in radians. Source: arXiv 2511.10647 §3.1; upstream `src/depth_anything_3/model/cam_enc.py`,
-`cam_dec.py` and `utils/transform.py` @2c21ea8.
+and horizontal field of view in radians. Source: arXiv 2511.10647 §3.1; upstream `src/depth_anything_3/model/`
+`cam_enc.py`, `cam_dec.py` and `utils/transform.py` @2c21ea8.
 """
 
+# Calling a torch module gives Any:
+# mypy: disable-error-code="no-any-return, no-untyped-call"
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from .attention import Block, Mlp
 from .config import CameraDecoderConfig, CameraEncoderConfig
@@ -100,7 +102,7 @@ def image_from_encoding(encoding: CameraEncoding, sizes: Tensor) -> Tensor:
 
 def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
     """Return the rotation [..., 3, 3] of a quaternion [..., 4] (x, y, z, w) of any length but zero."""
-    x, y, z, w = F.normalize(quaternion, dim=-1).unbind(-1)
+    x, y, z, w = functional.normalize(quaternion, dim=-1).unbind(-1)
     rows = (
         (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
         (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
@@ -124,5 +126,7 @@ def quaternion_from_rotation(rotation: Tensor) -> Tensor:
     )
     outer = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
     largest = outer.diagonal(dim1=-2, dim2=-1).argmax(-1, keepdim=True)
-    quaternion = F.normalize(outer.gather(-2, largest[..., None].expand(*largest.shape, 4)).squeeze(-2), dim=-1)
+    quaternion = functional.normalize(
+        outer.gather(-2, largest[..., None].expand(*largest.shape, 4)).squeeze(-2), dim=-1
+    )
     return torch.where(quaternion[..., 3:] < 0, -quaternion, quaternion)

@@ -1,17 +1,14 @@
-"""How large a network is and what it is made for: the presets as one table, and a checkpoint's own `config.json`.
-
-Imports no torch, so that the window may read the table.
-"""
+"""How large a network is and what it is made for, as it stands in a checkpoint's `config.json`; imports no torch."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
 from ..errors import WeightsError
+
+Licence = Literal["Apache-2.0", "CC-BY-NC-4.0", "GPL-3.0-or-later", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -69,13 +66,70 @@ class NetworkConfig:
     head: HeadConfig
     cam_enc: CameraEncoderConfig | None = None
     cam_dec: CameraDecoderConfig | None = None
+    gaussians: bool = False
+    """Whether the checkpoint also holds a Gaussian head; its weights are known and left alone."""
     resolution: int = 504
     """Longest side that the checkpoint is made for, pixels."""
-    resolution_range: tuple[int, int] = (280, 896)
-    """Shortest and longest "longest side" at which the checkpoint was checked, pixels."""
+    resolution_range: tuple[int, int] = (504, 896)
+    """Smallest and largest longest side at which the checkpoint was trained or checked, pixels."""
+
+    @property
+    def joins_views(self) -> bool:
+        """Whether views see one another; else each is predicted by itself."""
+        return self.backbone.alt_start >= 0
 
 
-Part = TypeVar("Part", BackboneConfig, HeadConfig, CameraEncoderConfig, CameraDecoderConfig)
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model as the artist knows it: one network, or two where a second one gives the metric scale."""
+
+    name: str
+    """Short name, as in `Request.model`."""
+    title: str
+    """What the window shows."""
+    network: NetworkConfig
+    metric_network: NetworkConfig | None = None
+    """Second network of a nested model."""
+    is_metric: bool = False
+    """Whether depth can be given in metres (focal length times depth over 300 pixels, or by the second network)."""
+    licence: Licence = "unknown"
+    repositories: tuple[str, ...] = ()
+    """Where the weights are on Hugging Face, the preferred one first."""
+
+    @property
+    def has_poses(self) -> bool:
+        """Whether the model says where its cameras stand."""
+        return self.network.cam_dec is not None
+
+    @property
+    def takes_poses(self) -> bool:
+        """Whether known cameras can be given to the network."""
+        return self.network.cam_enc is not None
+
+    @property
+    def has_rays(self) -> bool:
+        """Whether the model can give rays, and confidence beside depth."""
+        return self.network.head.type == "dual_dpt"
+
+    @property
+    def has_sky(self) -> bool:
+        """Whether the model tells sky from ground."""
+        return self.network.head.type == "dpt" or self.metric_network is not None
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch; picture sides are multiples of it, pixels."""
+        return self.network.backbone.patch_size
+
+    @property
+    def resolution(self) -> int:
+        """Longest side that the model is made for, pixels."""
+        return self.network.resolution
+
+    @property
+    def resolution_range(self) -> tuple[int, int]:
+        """Smallest and largest longest side at which the model was trained or checked, pixels."""
+        return self.network.resolution_range
 
 
 def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
@@ -83,16 +137,14 @@ def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
 
     Args:
         values: Parts `backbone` and `head`, and where the network has them `cam_enc` and `cam_dec`; `resolution` and
-            `resolution_range` (pixels of the longest side) default to the size of the position embedding.
+            `resolution_range` (pixels of the longest side) default to the side of the position embedding.
 
     Raises:
         WeightsError: A part or one of its sizes is missing, unknown or of the wrong type.
     """
     known = {field.name for field in fields(NetworkConfig)}
     if surplus := sorted(set(values) - known):
-        raise WeightsError(
-            f"The checkpoint's config.json has an unknown part {surplus[0]!r}; known are {sorted(known)}."
-        )
+        raise WeightsError(f"The checkpoint's config.json has an unknown part {surplus[0]!r}; known: {sorted(known)}.")
     backbone = _part(BackboneConfig, "backbone", values.get("backbone"))
     cam_enc, cam_dec = values.get("cam_enc"), values.get("cam_dec")
     resolution = int(values.get("resolution", backbone.img_size))
@@ -102,12 +154,16 @@ def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
         head=_part(HeadConfig, "head", values.get("head")),
         cam_enc=_part(CameraEncoderConfig, "cam_enc", cam_enc) if cam_enc else None,
         cam_dec=_part(CameraDecoderConfig, "cam_dec", cam_dec) if cam_dec else None,
+        gaussians=bool(values.get("gaussians", False)),
         resolution=resolution,
         resolution_range=(int(shortest), int(longest)),
     )
 
 
-def _part(kind: type[Part], name: str, values: object) -> Part:
+Part = TypeVar("Part")
+
+
+def _part(kind: Callable[..., Part], name: str, values: object) -> Part:
     """Build one part; JSON lists become tuples."""
     if not isinstance(values, Mapping):
         raise WeightsError(

@@ -6,15 +6,18 @@ before the upsampling with which they commute, the ray branch runs only when ask
 from, everything is laid out channels last. Attribute names are those of the official checkpoints.
 """
 
+# Calling a torch module gives Any:
+# mypy: disable-error-code="no-any-return, no-untyped-call"
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, cast
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from .config import HeadConfig
 
@@ -46,7 +49,7 @@ class ResidualConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine [N, F, h, w]."""
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x + self.conv2(functional.relu_(self.conv1(functional.relu(x))))
 
 
 class FusionBlock(nn.Module):
@@ -98,10 +101,10 @@ class Scratch(nn.Module):
         """Fuse from coarse to fine; the result [N, F, 8·rows, 8·columns] is twice as large as the finest level."""
         one, two, three, four = levels
         height, width = one.shape[-2:]
-        x = cast("Tensor", self.get_submodule(f"refinenet4{suffix}")(three.shape[-2:], four))
+        x = self.get_submodule(f"refinenet4{suffix}")(three.shape[-2:], four)
         x = self.get_submodule(f"refinenet3{suffix}")(two.shape[-2:], x, three)
         x = self.get_submodule(f"refinenet2{suffix}")(one.shape[-2:], x, two)
-        return cast("Tensor", self.get_submodule(f"refinenet1{suffix}")((2 * height, 2 * width), x, one))
+        return self.get_submodule(f"refinenet1{suffix}")((2 * height, 2 * width), x, one)
 
 
 class DenseHead(nn.Module):
@@ -140,7 +143,7 @@ class DenseHead(nn.Module):
             depth = _last(self.scratch.output_conv2, x)
             sky = _last(self.scratch.sky_output_conv2, x)
             return DenseMaps(depth=depth[:, 0].exp(), sky=sky[:, 0].relu())
-        logits = _last(self.scratch.output_conv2, add_image_position(x, aspect))
+        logits = _last(self.scratch.output_conv2, _placed(x, aspect))
         maps = DenseMaps(depth=logits[:, 0].exp(), confidence=logits[:, 1].exp() + 1)
         if not want_rays:
             return maps
@@ -152,45 +155,36 @@ class DenseHead(nn.Module):
         pyramid = []
         for tokens, project, resize in zip(patches, self.projects, self.resize_layers, strict=True):
             x = project(self.norm(tokens).unflatten(1, grid).movedim(-1, 1))
-            pyramid.append(resize(add_image_position(x, aspect) if self.is_dual else x))
+            pyramid.append(resize(_placed(x, aspect) if self.is_dual else x))
         return pyramid
 
     def _rays(self, levels: Sequence[Tensor], aspect: float) -> Tensor:
         """[N, 8·rows, 8·columns, 7] ray direction, origin and confidence's logarithm."""
         x = self.scratch.output_conv1_aux[-1](self.scratch.fuse(levels, "_aux"))
-        layers = cast("nn.ModuleDict", self.scratch.output_conv2_aux[-1])
-        x = layers["0"](add_image_position(x, aspect)).movedim(1, -1)
-        x = F.relu(layers["2"](x)).movedim(-1, 1)
-        return _in_fp32(layers["5"], x).movedim(1, -1)
+        conv, norm, last = self.scratch.output_conv2_aux[-1].children()
+        x = conv(_placed(x, aspect)).movedim(1, -1)
+        return _in_fp32(last, functional.relu(norm(x)).movedim(-1, 1)).movedim(1, -1)
 
 
 def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
     """Resample [N, C, h, w] to [N, C, *size], corners onto corners."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+    return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
 
 
-def add_image_position(x: Tensor, aspect: float) -> Tensor:
-    """Add a tenth of sine waves of the column to the first half of the channels and of the row to the second.
+@lru_cache(maxsize=12)  # six tables for one picture size
+@torch.inference_mode(mode=False)
+def image_position(channels: int, size: tuple[int, int], aspect: float, device: torch.device) -> Tensor:
+    """Return a tenth of sine waves along the picture, [1, C, h, w] channels last.
+
+    The first half of the channels are waves of the column, the second half of the row.
 
     Args:
-        x: [N, C, h, w] freshly computed; changed in place.
+        channels: C, a multiple of 4.
+        size: h and w.
         aspect: Width over height of the picture, whose diagonal has length 2.
-    """
-    columns, rows = _image_position(x.shape[1], x.shape[2], x.shape[3], aspect, x.device)
-    half = x.shape[1] // 2
-    x[:, :half] += columns
-    x[:, half:] += rows
-    return x
+        device: Where the table lies.
 
-
-@lru_cache(maxsize=64)
-@torch.inference_mode(mode=False)
-def _image_position(
-    channels: int, rows: int, columns: int, aspect: float, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Waves along the columns [C/2, 1, w] and along the rows [C/2, h, 1].
-
-    Source: upstream `utils/head_utils.py` @2c21ea8 (grid of MoGe, arXiv 2410.19115). Differs: the two axes stay apart.
+    Source: upstream `utils/head_utils.py` @2c21ea8 (the grid is that of MoGe, arXiv 2410.19115).
     """
     diagonal = (aspect**2 + 1) ** 0.5
     quarter = channels // 4
@@ -198,20 +192,27 @@ def _image_position(
 
     def waves(count: int, span: float) -> Tensor:
         places = torch.linspace(-span * (count - 1) / count, span * (count - 1) / count, count, dtype=torch.float64)
-        angles = frequencies[:, None] * places
-        return (0.1 * torch.cat((angles.sin(), angles.cos()))).float().to(device)
+        angles = places[:, None] * frequencies
+        return (0.1 * torch.cat((angles.sin(), angles.cos()), dim=-1)).float()  # [count, C/2]
 
-    return waves(columns, aspect / diagonal)[:, None, :], waves(rows, 1 / diagonal)[:, :, None]
+    rows, columns = waves(size[0], 1 / diagonal), waves(size[1], aspect / diagonal)
+    joint = (columns.expand(size[0], -1, -1), rows[:, None].expand(-1, size[1], -1))
+    return torch.cat(joint, dim=-1).to(device).movedim(-1, 0)[None]
+
+
+def _placed(x: Tensor, aspect: float) -> Tensor:
+    """Tell each pixel of [N, C, h, w] where in the picture it is; changes the freshly computed `x`."""
+    return x.add_(image_position(x.shape[1], (x.shape[2], x.shape[3]), aspect, x.device))
 
 
 def _last(layers: nn.Sequential, x: Tensor) -> Tensor:
     """Run conv, ReLU and the last conv, whose result meets an exponential and is therefore fp32."""
-    return _in_fp32(layers[2], F.relu(layers[0](x)))
+    return _in_fp32(layers[2], functional.relu_(layers[0](x)))
 
 
 def _in_fp32(layer: nn.Module, x: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
-        return cast("Tensor", layer(x.float()))
+        return layer(x.float())
 
 
 def _last_layers(channels: int, outputs: int) -> nn.Sequential:
@@ -220,7 +221,7 @@ def _last_layers(channels: int, outputs: int) -> nn.Sequential:
 
 def _five_convs(features: int) -> nn.Sequential:
     widths = (features, features // 2) * 3
-    return nn.Sequential(*(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)))
+    return nn.Sequential(*(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)))
 
 
 def _ray_layers(channels: int, norm: nn.LayerNorm) -> nn.ModuleDict:

@@ -5,6 +5,8 @@ views of several sizes run together (local blocks by size, global blocks over al
 instead of moved, patches are not rotated in global blocks (see `rotary.camera_table`), tables are cached.
 """
 
+# Calling a torch module gives Any:
+# mypy: disable-error-code="no-any-return, no-untyped-call"
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -13,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from ..types import ReferenceView
 from .attention import Block, Rotate
@@ -153,7 +155,9 @@ class VisionTransformer(nn.Module):
         camera, patches = self.pos_embed.float().split((1, side * side), dim=1)
         scale = ((rows + 0.1) / side, (columns + 0.1) / side)
         square = patches.mT.unflatten(-1, (side, side))
-        return torch.cat((camera, F.interpolate(square, scale_factor=scale, mode="bicubic").flatten(2).mT), dim=1)
+        return torch.cat(
+            (camera, functional.interpolate(square, scale_factor=scale, mode="bicubic").flatten(2).mT), dim=1
+        )
 
     def _run_local(self, block: nn.Module, tokens: list[Tensor], grids: list[tuple[int, int]], i: int) -> list[Tensor]:
         """Attend within each view."""
