@@ -1,0 +1,61 @@
+"""Reconstruct without a window: `blender -b --python batch.py -- --images PHOTO… --output OUT.glb`.
+
+Where Blender is a Python module, `python batch.py --images …` does the same. This file finds the package it lies in,
+whatever its folder is called, and hands over to `operators.command`; `--help` tells the rest.
+"""
+
+import importlib
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TextIO
+
+ROOT = Path(__file__).resolve().parent
+PACKAGE = "image_to_scene"
+
+
+def take_output() -> TextIO:
+    """Keep standard output for the summary: whatever Blender prints goes to standard error from here on."""
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
+
+
+def import_package() -> None:
+    """Give the folder around this file the name that its relative imports need."""
+    spec = importlib.util.spec_from_file_location(PACKAGE, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    if spec is None or spec.loader is None:
+        sys.exit(f"{ROOT} is not the folder of {PACKAGE}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = module
+    spec.loader.exec_module(module)
+
+
+def arguments() -> list[str]:
+    """Return what is meant for this script: after `--` when Blender runs it, else everything."""
+    if "--" in sys.argv:
+        return sys.argv[sys.argv.index("--") + 1 :]
+    return sys.argv[1:] if Path(sys.argv[0]).name == Path(__file__).name else []
+
+
+def end(code: int) -> None:
+    """End at once: some versions of Blender's module crash or hang when Python ends it after an export."""
+    import bpy
+
+    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    output = take_output()
+    import_package()
+    try:
+        status = importlib.import_module(f"{PACKAGE}.operators.command").main(arguments(), output)
+    except SystemExit as request:  # --help
+        status = int(request.code or 0)
+    output.flush()
+    end(status)

@@ -1,0 +1,190 @@
+"""The arguments of the command line and what they stand for."""
+
+import argparse
+import glob
+import math
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Final, NoReturn, TextIO, get_args
+
+from ..core.errors import ImageToSceneError, StorageError
+from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request, View
+from .scene import BuildOptions
+
+OUTPUTS: Final = (".glb", ".blend")
+PARTS: Final = ("cameras", "points", "meshes")
+
+DESCRIPTION: Final = "Reconstruct photos of one place as Blender cameras, coloured points and textured meshes."
+EPILOGUE: Final = """\
+known cameras:
+  A .json holds {"views": [{"image": optional file name, "world_from_camera": 4x4, "image_from_camera": 3x3}, ...]}, one
+  entry per picture: in the pictures' order, or each with its picture's name. Camera axes are OpenCV (+X right, +Y down,
+  +Z forward), the world is Blender's (Z up), intrinsics are in pixels of the upright picture. Of a .blend the cameras
+  are used in the order of their names, as they stand in the scene and at the frame it was saved with; its render
+  size must have the pictures' shape.
+
+output:
+  Progress and warnings go to standard error; the last line on standard output is JSON: "ok", and what was made or what
+  failed. Blender itself, when it runs this as a script, writes its version before that line.
+
+exit codes:
+  0 the output is there and whole    1 a defect of the program    2 wrong arguments    3 a picture    4 a camera
+  5 the model    6 the device    7 not enough memory    8 reading or writing files    9 the worker    130 cancelled
+
+examples:
+  blender -b --python batch.py -- --images photos/*.jpg --output place.glb
+  python batch.py --images a.jpg b.jpg --cameras shot.blend --output place.blend --save-reconstruction place/
+"""
+
+
+class UsageError(ImageToSceneError):
+    """The arguments are wrong."""
+
+
+class _Parser(ArgumentParser):
+    """Raises instead of ending the process, which is not its own."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see --help")
+
+
+def parse(arguments: Sequence[str], out: TextIO) -> Namespace:
+    """Read the command line.
+
+    Args:
+        arguments: Those after `--`.
+        out: Where --help goes.
+
+    Raises:
+        UsageError: They are wrong.
+        SystemExit: Help was asked for and written.
+    """
+    with redirect_stdout(out):
+        return _parser().parse_args(arguments)
+
+
+def request_from(arguments: Namespace, views: tuple[View, ...], model: str) -> Request:
+    """Say what the arguments ask for."""
+    return Request(
+        views=views,
+        model=model,
+        resolution=arguments.resolution,
+        mixed_sizes=arguments.mixed_sizes,
+        reference_view=arguments.reference_view,
+        pose_source=arguments.pose_source,
+        point_source=arguments.point_source,
+        square_pixels=not arguments.exact_pixels,
+        field_of_view=math.radians(arguments.field_of_view),
+        device=arguments.device,
+        precision=arguments.precision,
+    )
+
+
+def build_options_from(arguments: Namespace) -> BuildOptions:
+    """Say what is to be built."""
+    return BuildOptions(
+        cameras="cameras" in arguments.build,
+        point_cloud="points" in arguments.build,
+        meshes="meshes" in arguments.build,
+    )
+
+
+def pictures_from(arguments: Namespace) -> list[Path]:
+    """List the pictures; patterns are filled in where the shell did not do it, as on Windows."""
+    pictures = []
+    for name in arguments.images:
+        found = [] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207 - the artist's own pattern
+        pictures += [Path(item).absolute() for item in found or [name]]
+    return pictures
+
+
+def check_targets(arguments: Namespace) -> None:
+    """Find out before any work whether the results can be written.
+
+    Raises:
+        UsageError: The output is of no known kind.
+        StorageError: Its folder does not exist or cannot be written, or a folder is where a file should go.
+    """
+    output: Path = arguments.output
+    if output.suffix.lower() not in OUTPUTS:
+        raise UsageError(f"--output {output.name} must end in .glb or .blend")
+    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+        raise StorageError(f"The folder {output.parent} does not exist or cannot be written: choose another.")
+    if output.is_dir():
+        raise StorageError(f"{output} is a folder: choose another name for the output.")
+
+
+def _parser() -> ArgumentParser:
+    parser = _Parser(
+        prog="batch.py",
+        description=DESCRIPTION,
+        epilog=EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_files(parser)
+    _add_model(parser)
+    _add_geometry(parser)
+    return parser
+
+
+def _add_files(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("pictures and files")
+    group.add_argument("--images", nargs="+", required=True, metavar="PHOTO", help="the pictures; patterns may be used")
+    group.add_argument("--output", required=True, type=_path, help="a .glb or .blend, put in place of what is there")
+    group.add_argument("--cameras", type=_path, metavar="FILE", help="known cameras, a .json or .blend: see below")
+    group.add_argument("--save-reconstruction", type=_path, metavar="FOLDER", help="also save depth and cameras there")
+    group.add_argument(
+        "--build", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help="what to build, of %(choices)s (all)"
+    )
+
+
+def _add_model(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", metavar="NAME_OR_FOLDER", help="(base where it is on this machine, else nano)")
+    group.add_argument(
+        "--accept-non-commercial", action="store_true", help="use weights licensed CC BY-NC 4.0: large, giant, nested"
+    )
+    group.add_argument("--resolution", type=_positive, metavar="N", help="longest side in pixels (the model's own)")
+    group.add_argument("--device", choices=get_args(Device), default=Request.device, help="(%(default)s)")
+    group.add_argument("--precision", choices=get_args(Precision), default=Request.precision, help="(%(default)s)")
+    group.add_argument("--python", type=_path, help="the worker's interpreter ($IMAGE_TO_SCENE_PYTHON, else this one)")
+
+
+def _add_geometry(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("geometry")
+    group.add_argument("--exact-pixels", action="store_true", help="keep fx and fy apart, instead of square pixels")
+    group.add_argument(
+        "--mixed-sizes", choices=get_args(MixedSizes), default=Request.mixed_sizes, help="pictures of different shapes"
+    )
+    group.add_argument("--reference-view", choices=get_args(ReferenceView), default=Request.reference_view)
+    group.add_argument("--pose-source", choices=get_args(PoseSource), default=Request.pose_source)
+    group.add_argument("--point-source", choices=get_args(PointSource), default=Request.point_source)
+    group.add_argument(
+        "--field-of-view",
+        type=_degrees,
+        default=math.degrees(Request.field_of_view),
+        metavar="DEGREES",
+        help="across the longer side, where nothing tells the focal length (%(default).0f)",
+    )
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _degrees(text: str) -> float:
+    angle = float(text)
+    if not 0.0 < angle < 180.0:
+        raise argparse.ArgumentTypeError("must lie between 0 and 180")
+    return angle

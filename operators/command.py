@@ -1,0 +1,204 @@
+"""The command line: the same run, builders and exporter as the window's, from arguments to a finished file.
+
+`main` turns every failure into one sentence and an exit code of its own. What it makes is written beside its place and
+renamed.
+"""
+
+import json
+import logging
+import signal
+import sys
+import time
+import uuid
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import bpy
+
+from ..core import errors
+from ..core.errors import CancelledError, ImageToSceneError, StorageError
+from ..core.storage import save
+from ..core.types import Progress, Reconstruction, Request, View
+from . import models
+from .arguments import UsageError, build_options_from, check_targets, parse, pictures_from, request_from
+from .context import scene_of
+from .given_cameras import views_with_cameras
+from .reconstruct import build_run
+from .scene import BuiltScene, export_glb, match_render
+from .session import Run, count_points, session
+
+log = logging.getLogger(__name__)
+
+DEFECT: Final = "Image to Scene met an error of its own: please report it with the lines above."
+TICK: Final = 0.05
+"""Seconds between two looks at the worker."""
+
+EXIT_CODES: Final[dict[type[ImageToSceneError], int]] = {
+    UsageError: 2,
+    errors.ImageError: 3,
+    errors.CameraError: 4,
+    errors.WeightsError: 5,
+    errors.DeviceError: 6,
+    errors.OutOfMemoryError: 7,
+    errors.StorageError: 8,
+    errors.WorkerError: 9,
+    errors.CancelledError: 130,
+}
+
+
+def main(arguments: Sequence[str], out: TextIO) -> int:
+    """Do what the command line says.
+
+    Args:
+        arguments: Those after `--`.
+        out: Gets one line of JSON, or the help.
+
+    Returns:
+        The exit code: 0 only when the output is there and whole.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    try:
+        summary, code = run(parse(arguments, out)), 0
+    except ImageToSceneError as error:
+        summary, code = _failure(type(error).__name__, str(error)), EXIT_CODES.get(type(error), 1)
+    except Exception:  # the process boundary: a farm gets a sentence and a code for a defect, too
+        log.exception(DEFECT)
+        summary, code = _failure("InternalError", DEFECT), 1
+    finally:
+        session.close()
+    out.write(json.dumps(summary) + "\n")
+    out.flush()
+    return code
+
+
+def run(arguments: Namespace) -> dict[str, Any]:
+    """Reconstruct, build and write; return the summary.
+
+    Raises:
+        ImageToSceneError: A step failed; no output was written.
+    """
+    started = time.monotonic()
+    check_targets(arguments)
+    running = session.start(_request(arguments), arguments.python)
+    follow(running)
+    new_file()
+    built = build_run(running, build_options_from(arguments), scene_of(bpy.context))
+    reconstructions = running.reconstructions()
+    saved = _save(reconstructions, arguments.save_reconstruction)
+    write(built, arguments.output)
+    warnings = [*running.warnings, *(text for item in built for text in item.warnings)]
+    for text in warnings:
+        _say(f"warning: {text}")
+    return {
+        "ok": True,
+        "output": str(arguments.output),
+        "reconstructions": [str(folder) for folder in saved],
+        **_facts(reconstructions),
+        "seconds": round(time.monotonic() - started, 3),
+        "warnings": warnings,
+    }
+
+
+def follow(running: Run) -> None:
+    """Wait for a run and say on standard error how far it is."""
+    said: Progress | None = None
+    while not running.advance():
+        if running.progress != said:
+            said = running.progress
+            _say(f"{said.stage} {said.done}/{said.total}")
+        time.sleep(TICK)
+
+
+def new_file() -> None:
+    """Start an empty file that shows photos in their own colours; Blender's default view transform would not."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene_of(bpy.context).view_settings.view_transform = "Standard"  # type: ignore[union-attr]
+
+
+def write(built: Sequence[BuiltScene], output: Path) -> None:
+    """Write what was built; the file appears whole or not at all.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    if output.suffix.lower() == ".glb":
+        export_glb(_common_root(built), output)
+    else:
+        _write_blend(built, output)
+
+
+def _request(arguments: Namespace) -> Request:
+    pictures = pictures_from(arguments)
+    model = models.chosen(arguments.model, accepts_non_commercial=arguments.accept_non_commercial)
+    if arguments.cameras is None:
+        views = tuple(View(path) for path in pictures)
+    else:
+        views = views_with_cameras(pictures, arguments.cameras)
+    return request_from(arguments, views, model)
+
+
+def _save(reconstructions: Sequence[Reconstruction], folder: Path | None) -> list[Path]:
+    """Save one reconstruction as the folder, several as numbered folders in it."""
+    if folder is None:
+        return []
+    several = len(reconstructions) > 1
+    folders = [folder / f"{number:03d}" if several else folder for number in range(len(reconstructions))]
+    for reconstruction, place in zip(reconstructions, folders, strict=True):
+        save(reconstruction, place)
+    return folders
+
+
+def _common_root(built: Sequence[BuiltScene]) -> bpy.types.Object:
+    """Return the one root, or a new parent of all: models without cameras make a reconstruction per picture."""
+    if len(built) == 1:
+        return built[0].root
+    parent = bpy.data.objects.new("Reconstructions", None)
+    scene_of(bpy.context).collection.objects.link(parent)
+    for item in built:
+        item.root.parent = parent
+    return parent
+
+
+def _write_blend(built: Sequence[BuiltScene], output: Path) -> None:
+    cameras = [camera for item in built for camera in item.cameras]
+    if cameras:
+        match_render(scene_of(bpy.context), cameras[0])
+    beside = output.with_name(f".{uuid.uuid4().hex}.blend")
+    try:
+        # The first save of a file also makes its paths relative.
+        bpy.ops.wm.save_as_mainfile(filepath=str(beside), check_existing=False, relative_remap=True)
+        beside.replace(output)
+    except (OSError, RuntimeError) as error:
+        raise StorageError(f"{output} could not be written ({error}): choose another folder.") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _facts(reconstructions: Sequence[Reconstruction]) -> dict[str, Any]:
+    first = reconstructions[0]
+    return {
+        "model": first.model,
+        "views": sum(len(item.views) for item in reconstructions),
+        "points": sum(count_points(item) for item in reconstructions),
+        "world": first.world,
+        "units": first.units,
+        "device": first.facts.get("device"),
+        "precision": first.facts.get("precision"),
+    }
+
+
+def _failure(kind: str, sentence: str) -> dict[str, Any]:
+    _say(f"error: {sentence}")
+    return {"ok": False, "kind": kind, "error": sentence}
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _interrupted(*_arguments: object) -> None:
+    raise CancelledError("The reconstruction was cancelled.")

@@ -1,0 +1,156 @@
+"""Known cameras from a file, one per picture: JSON, or the cameras of a .blend."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import bpy
+import numpy as np
+
+from ..core.errors import CameraError
+from ..core.geometry.cameras import (
+    CameraLens,
+    blender_from_opencv,
+    check_intrinsics,
+    check_rigid,
+    intrinsics_from_lens,
+    transform_intrinsics,
+)
+from ..core.types import FloatArray, View
+from .context import scene_of
+
+SAME_SHAPE: Final = 0.01
+"""How far the ratio of a picture's sides may be from its camera's: rounding of resized pictures, as a part of it."""
+
+
+def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
+    """Give every picture its camera.
+
+    Args:
+        pictures: The pictures' files.
+        file: A .json or a .blend. A .blend replaces the open file: this is for batch work only.
+
+    Raises:
+        CameraError: The file cannot be read, or its cameras do not fit the pictures.
+    """
+    if not file.is_file():
+        raise CameraError(f"The cameras' file {file} does not exist: name a .json or a .blend.")
+    if file.suffix.lower() == ".json":
+        return _views_from_json(pictures, file)
+    if file.suffix.lower() == ".blend":
+        return _views_from_blend(pictures, file)
+    raise CameraError(f"Cameras cannot be read from {file.name}: name a .json or a .blend.")
+
+
+def _views_from_json(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CameraError(f"The cameras' file {file.name} is not readable JSON ({error}).") from error
+    entries = content.get("views") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise CameraError(f'The cameras\' file {file.name} must be an object with a list "views" of objects.')
+    _check_count(len(entries), pictures, file)
+    pairs = zip(pictures, _ordered(entries, pictures), strict=True)
+    return tuple(_view_from_entry(path, entry) for path, entry in pairs)
+
+
+def _ordered(entries: list[Mapping[str, Any]], pictures: Sequence[Path]) -> list[Mapping[str, Any]]:
+    """Sort entries by the pictures that they name; entries that name none are in the pictures' order."""
+    named = {Path(str(entry["image"])).name: entry for entry in entries if "image" in entry}
+    if not named:
+        return entries
+    if missing := [path.name for path in pictures if path.name not in named]:
+        raise CameraError(f"The cameras' file has no camera for {', '.join(missing)}: name every picture, or none.")
+    return [named[path.name] for path in pictures]
+
+
+def _view_from_entry(path: Path, entry: Mapping[str, Any]) -> View:
+    for key in ("world_from_camera", "image_from_camera"):
+        if key not in entry:
+            raise CameraError(f"The camera of {path.name} has no {key}: give both matrices.")
+    name = f"The camera of {path.name}"
+    return View(
+        path,
+        world_from_camera=check_rigid(entry["world_from_camera"], name),
+        image_from_camera=check_intrinsics(entry["image_from_camera"], name),
+    )
+
+
+def _views_from_blend(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
+    try:
+        bpy.ops.wm.open_mainfile(filepath=str(file.resolve()), load_ui=False, use_scripts=False)
+    except RuntimeError as error:
+        raise CameraError(f"The cameras' file {file.name} cannot be opened by this Blender ({error}).") from error
+    scene = scene_of(bpy.context)
+    cameras = sorted((item for item in scene.objects if item.type == "CAMERA"), key=lambda item: item.name)
+    _check_count(len(cameras), pictures, file)
+    return tuple(view_from_camera(path, camera, scene) for path, camera in zip(pictures, cameras, strict=True))
+
+
+def view_from_camera(picture: Path, camera: bpy.types.Object, scene: bpy.types.Scene) -> View:
+    """Read a camera object as it is at the current frame, parents, constraints and drivers included.
+
+    Raises:
+        CameraError: It is not a perspective camera, or the picture has another shape than the scene's render.
+    """
+    evaluated = camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    lens = _lens(evaluated, scene)
+    source_from_render = _source_from_render(picture, (lens.width, lens.height))
+    # Blender ignores the scale of cameras, so it must not count here either.
+    world_from_camera = np.array(evaluated.matrix_world.normalized(), dtype=np.float64)
+    return View(
+        picture,
+        world_from_camera=check_rigid(blender_from_opencv(world_from_camera), f"The camera {camera.name}"),
+        image_from_camera=transform_intrinsics(source_from_render, intrinsics_from_lens(lens)),
+    )
+
+
+def _lens(camera: bpy.types.Object, scene: bpy.types.Scene) -> CameraLens:
+    data, render = camera.data, scene.render
+    if not isinstance(data, bpy.types.Camera) or data.type != "PERSP":
+        raise CameraError(f"The camera {camera.name} is not a perspective one: only those can be used.")
+    return CameraLens(
+        lens=data.lens,
+        width=render.resolution_x,
+        height=render.resolution_y,
+        sensor_width=data.sensor_width,
+        sensor_height=data.sensor_height,
+        shift_x=data.shift_x,
+        shift_y=data.shift_y,
+        aspect_x=render.pixel_aspect_x,
+        aspect_y=render.pixel_aspect_y,
+        sensor_fit=data.sensor_fit,  # type: ignore[arg-type]
+    )
+
+
+def _source_from_render(picture: Path, render: tuple[int, int]) -> FloatArray:
+    """Return the scale [3, 3] from render pixels to source pixels.
+
+    A picture that cannot be read passes: the worker names all of those at once.
+    """
+    width, height = _size(picture) or render
+    for size in ((width, height), (height, width)):  # Blender does not know a picture's EXIF rotation
+        scale = np.array(size) / render
+        if abs(scale[0] / scale[1] - 1.0) < SAME_SHAPE:
+            return np.diag((scale[0], scale[1], 1.0))
+    raise CameraError(
+        f"{picture.name} has {width}×{height} pixels, its camera {render[0]}×{render[1]}: "
+        "set the render size in the cameras' file to the shape of the pictures."
+    )
+
+
+def _size(picture: Path) -> tuple[int, int] | None:
+    try:
+        image = bpy.data.images.load(str(picture))
+    except RuntimeError:
+        return None
+    width, height = image.size
+    bpy.data.images.remove(image)
+    return (width, height) if width and height else None
+
+
+def _check_count(count: int, pictures: Sequence[Path], file: Path) -> None:
+    if count != len(pictures):
+        raise CameraError(f"{file.name} has {count} cameras for {len(pictures)} pictures: give one to every picture.")

@@ -1,0 +1,194 @@
+"""What one running Blender keeps between two clicks: the worker, the run that occupies it, the results of earlier runs.
+
+Nothing here is in the .blend and nothing here draws: the panels read it, operators change it. A run is advanced by
+whoever started it, in a timer or in a loop, so that the window and `blender -b` share every line of it.
+"""
+
+import logging
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import bpy
+import numpy as np
+from bpy.app.handlers import persistent
+
+from ..core.errors import ImageToSceneError
+from ..core.types import Progress, Reconstruction, Request
+from ..core.worker.client import Worker, error_from
+from ..core.worker.protocol import ErrorMessage, Message, ProgressMessage, ResultMessage, WarningMessage
+from .models import resolution_warning
+
+log = logging.getLogger(__name__)
+
+RECONSTRUCTION_KEY: Final = "image_to_scene_folder"
+"""Custom property of a root empty: names the saved reconstruction it was built from, for `Session.folder_of`."""
+POINTS_KEY: Final = "image_to_scene_points"
+"""Custom property of a root empty: how many pixels have a place in space."""
+
+
+class Run:
+    """One request in the worker, from submission to its answer.
+
+    Args:
+        worker: Takes the request.
+        request: What to do.
+        folder: Where the worker saves reconstructions; the caller's.
+
+    Raises:
+        WorkerError: The worker cannot be started, or another run occupies it.
+    """
+
+    def __init__(self, worker: Worker, request: Request, folder: Path) -> None:
+        self.progress = Progress("Starting", 0, 1)
+        warning = resolution_warning(request)
+        self.warnings: list[str] = [warning] if warning else []
+        self.folders: tuple[Path, ...] = ()
+        self.error: ImageToSceneError | None = None
+        self.is_done = False
+        self.is_cancelling = False
+        self.on_end: Callable[[], None] = lambda: None
+        self._worker = worker
+        self._folder = folder
+        worker.submit(request, folder)
+
+    def advance(self) -> bool:
+        """Take what the worker said since the last call; return whether the run is over. Never waits."""
+        for message in self._worker.poll():
+            self._take(message)
+        return self.is_done
+
+    def cancel(self) -> None:
+        """Ask the worker to stop; the run is over within a second, with a `CancelledError`."""
+        self.is_cancelling = True
+        self._worker.cancel()
+
+    def reconstructions(self) -> list[Reconstruction]:
+        """Load what the worker saved.
+
+        Raises:
+            ImageToSceneError: The run failed or was cancelled.
+            StorageError: What it saved cannot be read.
+        """
+        from ..core.storage import load
+
+        if self.error is not None:
+            raise self.error
+        return [load(folder) for folder in self.folders]
+
+    def discard(self) -> None:
+        """Remove what was saved, whole or not."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, ProgressMessage):
+            self.progress = message.progress
+        elif isinstance(message, WarningMessage):
+            self.warnings.append(message.text)
+        elif isinstance(message, ResultMessage):
+            self.folders, self.is_done = message.folders, True
+        elif isinstance(message, ErrorMessage):
+            self.error, self.is_done = error_from(message), True
+            log.warning("%s\n%s", message.text, message.trace)
+
+
+class Session:
+    """The worker and its results, from registration to unregistration."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self._worker: Worker | None = None
+        self._python: Path | None = None
+        self._results: dict[str, Path] = {}
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def log(self) -> str:
+        """What the worker last said on its standard error."""
+        return self._worker.log if self._worker else ""
+
+    def start(self, request: Request, python: Path | None = None) -> Run:
+        """Start a run; the worker stays from the last one unless its interpreter changed.
+
+        Args:
+            request: What to do.
+            python: The worker's interpreter; None: see `core.worker.client.find_python`.
+
+        Raises:
+            WorkerError: The worker cannot be started, or a run is not over yet.
+        """
+        if self._worker is None or (python != self._python and self.run is None):
+            self.close_worker()
+            self._worker, self._python = Worker(python), python
+        self.run = Run(self._worker, request, self._new_folder())
+        return self.run
+
+    def finish(self, run: Run) -> None:
+        """Forget a run that is over, or end one that is not: its worker is closed and nothing comes of it."""
+        if self.run is run:
+            self.run = None
+            run.on_end()
+            if not run.is_done:
+                self.close_worker()
+            if not run.folders:
+                run.discard()
+
+    def close_worker(self) -> None:
+        """End the worker's process, which frees the GPU."""
+        if self._worker is not None:
+            self._worker.close()
+
+    def close(self) -> None:
+        """End everything and remove what was not saved."""
+        if self.run is not None:
+            self.finish(self.run)
+        self.close_worker()
+        self._worker = None
+        self._results.clear()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    def keep(self, root: bpy.types.Object, reconstruction: Reconstruction, folder: Path) -> None:
+        """Remember which saved reconstruction a root was built from; the .blend never learns the path."""
+        key = uuid.uuid4().hex
+        root[RECONSTRUCTION_KEY] = key
+        root[POINTS_KEY] = count_points(reconstruction)
+        self._results[key] = folder
+
+    def folder_of(self, root: bpy.types.Object) -> Path | None:
+        """Return the saved reconstruction an object was built from; None when it was built in another session."""
+        return self._results.get(root.get(RECONSTRUCTION_KEY, ""))
+
+    def _new_folder(self) -> Path:
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="image_to_scene_", ignore_cleanup_errors=True)
+        return Path(tempfile.mkdtemp(dir=self._scratch.name))
+
+
+session: Final = Session()
+
+
+def count_points(reconstruction: Reconstruction) -> int:
+    """Count the pixels of all views whose depth is known."""
+    return sum(int(np.isfinite(view.depth).sum()) for view in reconstruction.views)
+
+
+def register() -> None:
+    """End the run when another file is opened."""
+    bpy.app.handlers.load_pre.append(_end_run)
+
+
+def unregister() -> None:
+    """End everything."""
+    bpy.app.handlers.load_pre.remove(_end_run)
+    session.close()
+
+
+@persistent  # type: ignore[untyped-decorator]
+def _end_run(*_arguments: object) -> None:
+    if session.run is not None:
+        session.finish(session.run)

@@ -1,0 +1,159 @@
+"""The tab **Image to Scene** in the 3D viewport's sidebar."""
+
+from typing import Any, Final
+
+import bpy
+
+from ..operators import models
+from ..operators.context import settings_of
+from ..operators.reconstructions import active_root
+from ..operators.scene import description
+from ..operators.session import POINTS_KEY, Run, session
+
+
+class IMAGETOSCENE_UL_pictures(bpy.types.UIList):
+    """The list of pictures."""
+
+    def draw_item(self, _context: bpy.types.Context, layout: bpy.types.UILayout, *arguments: Any) -> None:
+        """Draw one picture by its file's name."""
+        item = arguments[1]
+        layout.label(text=item.name, icon="IMAGE_DATA", translate=False)
+
+
+class _Sidebar:
+    """What all panels of the tab share."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Image to Scene"
+
+
+class IMAGETOSCENE_PT_main(_Sidebar, bpy.types.Panel):
+    """Pictures, model, and the button"""
+
+    bl_label = "Image to Scene"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Show what is to be done, and how far it is."""
+        settings, layout = settings_of(context), self.layout
+        _draw_pictures(layout, settings)
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        _draw_model(layout, settings)
+        column = layout.column(heading="Build", align=True)
+        for name in ("makes_cameras", "makes_point_cloud", "makes_meshes"):
+            column.prop(settings, name)
+        if session.run is None:
+            row = layout.row()
+            row.scale_y = 1.5
+            row.operator("image_to_scene.reconstruct", icon="SCENE_DATA")
+        else:
+            _draw_run(layout, session.run)
+
+
+class IMAGETOSCENE_PT_advanced(_Sidebar, bpy.types.Panel):
+    """What most runs leave alone"""
+
+    bl_label = "Advanced"
+    bl_parent_id = "IMAGETOSCENE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Show all other settings."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        for names in (
+            ("square_pixels", "mixed_sizes", "reference_view"),
+            ("pose_source", "point_source", "field_of_view"),
+            ("device", "precision"),
+        ):
+            column = layout.column()
+            for name in names:
+                column.prop(settings_of(context), name)
+
+
+class IMAGETOSCENE_PT_result(_Sidebar, bpy.types.Panel):
+    """The active object's reconstruction, and ways out and in"""
+
+    bl_label = "Reconstruction"
+    bl_parent_id = "IMAGETOSCENE_PT_main"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Show its facts, and what can be done with it."""
+        layout = self.layout
+        root = active_root(context)
+        if root is not None:
+            layout.label(text=root.name, icon="EMPTY_ARROWS", translate=False)
+            _draw_facts(layout.column(align=True), root)
+        column = layout.column(align=True)
+        column.operator("image_to_scene.match_render", icon="CAMERA_DATA")
+        column.operator("image_to_scene.export_gltf", text="Export glTF…", icon="EXPORT")
+        row = layout.row(align=True)
+        row.operator("image_to_scene.save_reconstruction", text="Save…", icon="FILE_TICK")
+        row.operator("image_to_scene.open_reconstruction", text="Open…", icon="FILE_FOLDER")
+
+
+CLASSES: Final = (
+    IMAGETOSCENE_UL_pictures,
+    IMAGETOSCENE_PT_main,
+    IMAGETOSCENE_PT_result,
+    IMAGETOSCENE_PT_advanced,
+)
+
+
+def _draw_pictures(layout: bpy.types.UILayout, settings: Any) -> None:
+    row = layout.row()
+    row.template_list(
+        "IMAGETOSCENE_UL_pictures", "", settings, "pictures", settings, "active_picture", rows=4, maxrows=8
+    )
+    column = row.column(align=True)
+    column.operator("image_to_scene.add_pictures", text="", icon="ADD")
+    column.operator("image_to_scene.remove_picture", text="", icon="REMOVE")
+    column.separator()
+    column.operator("image_to_scene.move_picture", text="", icon="TRIA_UP").direction = "UP"
+    column.operator("image_to_scene.move_picture", text="", icon="TRIA_DOWN").direction = "DOWN"
+    column.separator()
+    column.operator("image_to_scene.clear_pictures", text="", icon="TRASH")
+
+
+def _draw_model(layout: bpy.types.UILayout, settings: Any) -> None:
+    row = layout.row(align=True)
+    row.prop(settings, "model")
+    row.operator("image_to_scene.refresh_models", text="", icon="FILE_REFRESH")
+    if settings.model == models.FOLDER:
+        layout.prop(settings, "model_folder")
+    else:
+        _draw_licence(layout, settings, models.catalogue.resolve(settings.model))
+    layout.prop(settings, "resolution")
+
+
+def _draw_licence(layout: bpy.types.UILayout, settings: Any, name: str) -> None:
+    column = layout.column(align=True)
+    column.label(text=f"Weights: {models.licence(name)}", icon="INFO", translate=False)
+    if name == models.PREVIEW:
+        column.label(text="For trying out, not for production", icon="BLANK1")
+    if models.is_non_commercial(name):
+        column.prop(settings, "accepts_non_commercial")
+
+
+def _draw_run(layout: bpy.types.UILayout, run: Run) -> None:
+    step = run.progress
+    text = "Cancelling" if run.is_cancelling else f"{step.stage} {step.done}/{step.total}"
+    row = layout.row(align=True)
+    row.scale_y = 1.5
+    row.progress(factor=step.done / max(1, step.total), text=text)
+    row.operator("image_to_scene.cancel", text="", icon="X")
+
+
+def _draw_facts(layout: bpy.types.UILayout, root: bpy.types.Object) -> None:
+    """Say what the root remembers: how much, how long on what, and what was worth a warning."""
+    what = description(root)
+    facts = what["facts"]
+    layout.label(text=f"{what['views']} views, {root.get(POINTS_KEY, 0):,} points", icon="BLANK1", translate=False)
+    layout.label(text=f"{models.title(what['model'])}, {what['units']}", icon="BLANK1", translate=False)
+    if "seconds" in facts:
+        text = f"{facts['seconds']:.1f} s on {facts.get('device', '?')} in {facts.get('precision', '?')}"
+        layout.label(text=text, icon="BLANK1", translate=False)
+    for warning in facts.get("warnings", ()):
+        layout.label(text=warning, icon="ERROR", translate=False)
