@@ -46,6 +46,12 @@ def _converted_points(name: str, count: int) -> bpy.types.PointCloud:
     return cloud  # type: ignore[no-any-return]
 
 
+def use_nodes(material: bpy.types.Material) -> None:
+    """Give a new material its node tree, which it always has from 5.0 on."""
+    if bpy.app.version < (5, 0):
+        material.use_nodes = True
+
+
 def modifier_input(modifier: Any, identifier: str) -> Any:
     """Read an input of a Geometry Nodes modifier by its socket's identifier."""
     if bpy.app.version >= (5, 2):

@@ -4,6 +4,8 @@ from typing import Any
 
 import bpy
 
+from .compat import use_nodes
+
 COLOUR = "Color"
 """Name of the points' colour attribute, Blender's own default."""
 
@@ -32,7 +34,7 @@ def point_material(name: str) -> bpy.types.Material:
 
 def _empty_material(name: str) -> tuple[Any, Any]:
     material: Any = bpy.data.materials.new(name)
-    material.use_nodes = True
+    use_nodes(material)
     material.use_backface_culling = False
     material.cycles.emission_sampling = "NONE"  # a photo is no lamp: nothing to sample among a million faces
     material.node_tree.nodes.clear()
