@@ -52,6 +52,8 @@ def export_glb(root: bpy.types.Object, path: str | Path) -> None:
         StorageError: The file cannot be written, or Blender's exporter failed.
     """
     path = Path(path)
+    if not path.parent.is_dir():  # the exporter would make it
+        raise StorageError(f"The folder {path.parent} does not exist; choose another one.")
     beside = path.with_name(f".{uuid.uuid4().hex}.glb")
     try:
         _export(root, beside)
@@ -91,7 +93,7 @@ def _fill(scene: bpy.types.Scene, family: list[bpy.types.Object]) -> dict[str, s
         copy.parent = copies.get(item.parent, item.parent)
         scene.collection.objects.link(copy)
     names = {copy.name: item.name for item, copy in copies.items()}
-    found = [(item.object.original, _vertices(item.object.data)) for item in _point_clouds()]
+    found = [(item.object.original, _vertices(names[item.object.name], item.object.data)) for item in _point_clouds()]
     for cloud, vertices in found:
         bare = bpy.data.objects.new(cloud.name, vertices)
         bare.parent, bare.matrix_parent_inverse = cloud.parent, cloud.matrix_parent_inverse
@@ -115,13 +117,13 @@ def _run_exporter(path: Path) -> None:
             bpy.ops.export_scene.gltf(filepath=str(path), **SETTINGS)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise StorageError(f"Blender's glTF exporter failed ({reason}); check that the folder exists.") from error
+        raise StorageError(f"Blender's glTF exporter failed ({reason}); see the console.") from error
 
 
-def _vertices(cloud: Any) -> bpy.types.Mesh:
+def _vertices(name: str, cloud: Any) -> bpy.types.Mesh:
     """Make a mesh of bare vertices from a cloud's positions and colours."""
     count = len(cloud.points)
-    mesh = bpy.data.meshes.new(cloud.name)
+    mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(count)
     positions, colours = np.empty(count * 3, dtype=np.float32), np.empty(count * 4, dtype=np.float32)
     cloud.attributes["position"].data.foreach_get("vector", positions)
