@@ -84,7 +84,7 @@ class IMAGETOSCENE_OT_reconstruct(bpy.types.Operator):
     def _advance(self, _context: bpy.types.Context) -> Outcome:
         if self._run is None or not self._run.advance():
             return set()
-        built = build_run(self._run, self._options, _scene(self._scene))
+        built = build_run(self._run, self._options, find_scene(self._scene))
         for warning in (*self._run.warnings, *(text for item in built for text in item.warnings)):
             self.report({"WARNING"}, warning)
         return {"FINISHED"}
@@ -160,7 +160,7 @@ def show_progress(context: bpy.types.Context, run: Run | None) -> None:
                 area.tag_redraw()
 
 
-def _scene(session_uid: int) -> bpy.types.Scene:
+def find_scene(session_uid: int) -> bpy.types.Scene:
     """Find the scene that a run is for, since undo and artists replace and delete scenes meanwhile.
 
     Raises:

@@ -1,6 +1,6 @@
 """The add-on's preferences: where the network runs."""
 
-from typing import Final
+from typing import Any, Final
 
 import bpy
 from bpy.props import StringProperty
@@ -25,13 +25,14 @@ class ImageToScenePreferences(bpy.types.AddonPreferences):
 
     def draw(self, _context: bpy.types.Context) -> None:
         """Show the interpreter, and the last words of the worker."""
-        self.layout.prop(self, "worker_python")
+        layout: Any = self.layout
+        layout.prop(self, "worker_python")
         lines = session.log.splitlines()
         if not lines:
-            self.layout.label(text="The worker has not said anything yet", icon="INFO")
+            layout.label(text="The worker has not said anything yet", icon="INFO")
             return
-        self.layout.operator("image_to_scene.copy_log", icon="COPYDOWN")
-        box = self.layout.box().column(align=True)
+        layout.operator("image_to_scene.copy_log", icon="COPYDOWN")
+        box = layout.box().column(align=True)
         for line in lines[-LOG_LINES:]:
             box.label(text=line)
 

@@ -10,32 +10,38 @@ from ..operators.reconstructions import active_root
 from ..operators.scene import description
 from ..operators.session import POINTS_KEY, Run, session
 
+TAB: Final = "Image to Scene"
+
 
 class IMAGETOSCENE_UL_pictures(bpy.types.UIList):
     """The list of pictures."""
 
-    def draw_item(self, _context: bpy.types.Context, layout: bpy.types.UILayout, *arguments: Any) -> None:
+    def draw_item(
+        self,
+        _context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: Any,
+        item: Any,
+        _icon: int,
+        _active_data: Any,
+        _active_property: str,
+    ) -> None:
         """Draw one picture by its file's name."""
-        item = arguments[1]
         layout.label(text=item.name, icon="IMAGE_DATA", translate=False)
 
 
-class _Sidebar:
-    """What all panels of the tab share."""
-
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Image to Scene"
-
-
-class IMAGETOSCENE_PT_main(_Sidebar, bpy.types.Panel):
+class IMAGETOSCENE_PT_main(bpy.types.Panel):
     """Pictures, model, and the button"""
 
     bl_label = "Image to Scene"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = TAB
 
     def draw(self, context: bpy.types.Context) -> None:
         """Show what is to be done, and how far it is."""
-        settings, layout = settings_of(context), self.layout
+        settings = settings_of(context)
+        layout: Any = self.layout
         _draw_pictures(layout, settings)
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -51,16 +57,19 @@ class IMAGETOSCENE_PT_main(_Sidebar, bpy.types.Panel):
             _draw_run(layout, session.run)
 
 
-class IMAGETOSCENE_PT_advanced(_Sidebar, bpy.types.Panel):
+class IMAGETOSCENE_PT_advanced(bpy.types.Panel):
     """What most runs leave alone"""
 
     bl_label = "Advanced"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = TAB
     bl_parent_id = "IMAGETOSCENE_PT_main"
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
         """Show all other settings."""
-        layout = self.layout
+        layout: Any = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
         for names in (
@@ -73,15 +82,18 @@ class IMAGETOSCENE_PT_advanced(_Sidebar, bpy.types.Panel):
                 column.prop(settings_of(context), name)
 
 
-class IMAGETOSCENE_PT_result(_Sidebar, bpy.types.Panel):
+class IMAGETOSCENE_PT_result(bpy.types.Panel):
     """The active object's reconstruction, and ways out and in"""
 
     bl_label = "Reconstruction"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = TAB
     bl_parent_id = "IMAGETOSCENE_PT_main"
 
     def draw(self, context: bpy.types.Context) -> None:
         """Show its facts, and what can be done with it."""
-        layout = self.layout
+        layout: Any = self.layout
         root = active_root(context)
         if root is not None:
             layout.label(text=root.name, icon="EMPTY_ARROWS", translate=False)

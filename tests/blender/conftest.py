@@ -7,6 +7,7 @@ left at once when pytest has reported.
 import atexit
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -23,6 +24,7 @@ bpy = pytest.importorskip("bpy", reason="Blender as a Python module (bpy) is not
 
 import image_to_scene  # noqa: E402
 from image_to_scene.core.types import ReconstructedView, Reconstruction  # noqa: E402
+from image_to_scene.core.worker.client import PYTHON_VARIABLE, find_python  # noqa: E402
 
 _status = 0
 
@@ -159,3 +161,39 @@ def workbench():
         shading.light, shading.color_type = "FLAT", colour
 
     return set_up
+
+
+@pytest.fixture(scope="session")
+def worker_python():
+    """Return the interpreter of the worker, which has torch."""
+    python = find_python()
+    has_torch = "import sys, importlib.util; sys.exit(importlib.util.find_spec('torch') is None)"
+    if subprocess.run([python, "-I", "-c", has_torch], check=False).returncode:
+        pytest.skip(f"{python} has no torch; name one that has in {PYTHON_VARIABLE}")
+    return python
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(worker_python, tmp_path_factory):
+    """Write a checkpoint of small random weights that knows several views."""
+    return _written(worker_python, tmp_path_factory.mktemp("checkpoints") / "tiny", "any_view")
+
+
+@pytest.fixture(scope="session")
+def tiny_mono_checkpoint(worker_python, tmp_path_factory):
+    """Write a checkpoint of small random weights that knows single pictures only."""
+    return _written(worker_python, tmp_path_factory.mktemp("checkpoints") / "mono", "mono")
+
+
+def _written(python, folder, kind):
+    script = Path(__file__).resolve().parents[1] / "write_tiny_checkpoint.py"
+    subprocess.run([python, script, folder, kind], check=True)
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path, save_picture):
+    """Write two small pictures, one with a difficult name."""
+    chance = np.random.default_rng(0)
+    paths = tmp_path / "first.png", tmp_path / "zweites Bild – ö.png"
+    return [save_picture(path, chance.integers(0, 256, (60, 80, 3), dtype=np.uint8)) for path in paths]
