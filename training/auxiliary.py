@@ -22,6 +22,9 @@ from .batches import Batch
 from .losses import masked_mean
 
 MATCHED_BLOCKS = (3, 5)
+"""Global blocks whose head 0 learns to find a patch's match in every other view."""
+LOOKUP_BLOCKS = (5, 7)
+"""Global blocks whose head 0 learns to look at the match in the reference view, and nowhere else."""
 CELLS = 4
 
 
@@ -86,6 +89,24 @@ def match_loss(query: Tensor, key: Tensor, matches: Tensor) -> Tensor:
     return functional.cross_entropy(logits[known], matches[known])
 
 
+def lookup_loss(query: Tensor, key: Tensor, matches: Tensor) -> Tensor:
+    """Cross entropy of one head's whole attention, from source patches, against the match in the reference view.
+
+    What the head then hands on is the place of the match: with the patch's own place, all that a camera needs.
+
+    Args:
+        query: [B, V, 1 + P, D] of all tokens, camera tokens first.
+        key: [B, V, 1 + P, D].
+        matches: [B, V, V, P] from `true_matches`.
+    """
+    wanted = matches[:, 1:, 0].flatten(1)
+    known = wanted >= 0
+    if not bool(known.any()):
+        return query.new_zeros(())
+    logits = query[:, 1:, 1:].flatten(1, 2) @ key.flatten(1, 2).mT * query.shape[-1] ** -0.5
+    return functional.cross_entropy(logits[known], 1 + wanted[known])
+
+
 class Auxiliary(nn.Module):
     """The throw-away heads of one network, and the listeners on its attention."""
 
@@ -97,7 +118,7 @@ class Auxiliary(nn.Module):
         self.probes = nn.ModuleList(nn.Linear(config.head.dim_in, 2) for _ in config.backbone.out_layers[1:])
         self._heard: dict[tuple[int, str], Tensor] = {}
         blocks = network.backbone["pretrained"].blocks
-        for index in MATCHED_BLOCKS:
+        for index in sorted({*MATCHED_BLOCKS, *LOOKUP_BLOCKS}):
             attention = cast("Attention", blocks[index].attn)
             for name in ("q_norm", "k_norm"):
                 self._listen(cast("nn.Module", getattr(attention, name)), (index, name))
@@ -108,19 +129,18 @@ class Auxiliary(nn.Module):
 
         module.register_forward_hook(keep)
 
-    def matching(self, batch: Batch, centres: PatchCentres) -> Tensor:
-        """Mean match loss over the listened blocks; the network must just have run on this batch."""
+    def matching(self, batch: Batch, centres: PatchCentres) -> tuple[Tensor, Tensor]:
+        """Mean match and look-up losses over the listened blocks; the network must just have run on this batch."""
         views, patches = centres.known.shape[1:]
         if views == 1:
-            return batch.depth.new_zeros(())
+            return batch.depth.new_zeros(()), batch.depth.new_zeros(())
         matches = true_matches(batch, centres, self.patch)
-        losses = []
-        for index in MATCHED_BLOCKS:
-            q, k = (
-                self._heard[index, name].unflatten(1, (views, 1 + patches))[:, :, 1:] for name in ("q_norm", "k_norm")
-            )
-            losses.append(match_loss(q, k, matches))
-        return torch.stack(losses).mean()
+        heard = {place: output.unflatten(1, (views, 1 + patches)) for place, output in self._heard.items()}
+        match = [
+            match_loss(heard[i, "q_norm"][:, :, 1:], heard[i, "k_norm"][:, :, 1:], matches) for i in MATCHED_BLOCKS
+        ]
+        lookup = [lookup_loss(heard[i, "q_norm"], heard[i, "k_norm"], matches) for i in LOOKUP_BLOCKS]
+        return torch.stack(match).mean(), torch.stack(lookup).mean()
 
     def probing(self, features: Features, centres: PatchCentres) -> Tensor:
         """L1 of linear guesses, from each source patch, of its place x/z, y/z in the reference camera."""

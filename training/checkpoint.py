@@ -1,4 +1,4 @@
-"""Checkpoints: the official layout for use, and a resumable state for training. No pickle anywhere."""
+"""What training writes: checkpoints for use, and a state to go on from. No pickle anywhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -20,6 +19,13 @@ SHARED_NORM = "head.scratch.output_conv2_aux.{}.2."
 """The LayerNorm that all ray levels share; official files store it once, under level 0."""
 
 
+def write(path: Path, content: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors beside the target and rename."""
+    beside = path.with_name(path.name + ".part")
+    save_file(dict(content), beside, metadata)
+    beside.replace(path)
+
+
 def official_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name a network's weights as official files do: prefix `model.`, the shared LayerNorm once; fp16."""
     repeated = tuple(SHARED_NORM.format(level) for level in (1, 2, 3))
@@ -27,24 +33,12 @@ def official_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"model.{name}": tensor.detach().to(torch.float16).contiguous() for name, tensor in kept.items()}
 
 
-def described(name: str, config: NetworkConfig) -> dict[str, Any]:
-    """What goes into `config.json`."""
-    values = {key: value for key, value in asdict(config).items() if value is not None}
-    return {"model_name": name, "config": values}
-
-
-def write(path: Path, content: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors beside the target and rename."""
-    beside = path.with_name(path.name + ".part")
-    save_file(dict(content), beside, metadata)
-    beside.replace(path)
-
-
 def export(folder: Path, name: str, config: NetworkConfig, weights: Mapping[str, Tensor]) -> None:
-    """Write a checkpoint folder that `core.model` loads."""
+    """Write a checkpoint folder in the official layout, which `core.model` loads strictly."""
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "model.safetensors", official_tensors(weights), {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(described(name, config), indent=1) + "\n")
+    values = {key: value for key, value in asdict(config).items() if value is not None}
+    (folder / "config.json").write_text(json.dumps({"model_name": name, "config": values}, indent=1) + "\n")
 
 
 def save_state(

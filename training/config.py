@@ -30,7 +30,8 @@ class LossWeights:
     confidence: float = 0.2
     patch: float = 1.0
     match: float = 0.15
-    probe: float = 0.5
+    lookup: float = 0.3
+    probe: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Recipe:
     minutes: float = 75.0
     """Length of the whole run; the learning rate follows the clock, so that it always ends at zero."""
     images_per_step: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-4
     warm_up: float = 0.02
     """Part of the run in which the learning rate rises."""
     hold: float = 0.35

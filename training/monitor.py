@@ -41,7 +41,7 @@ def measure(
     network.load_state_dict({**network.state_dict(), **weights})
     network.eval()
     assert network.cam_enc is not None and network.cam_dec is not None
-    figures: dict[str, list[float]] = {"d1": [], "d1_given": [], "patch": []}
+    figures: dict[str, list[float]] = {"d1": [], "d1_given": [], "log_error": []}
     errors: dict[str, list[tuple[float, float]]] = {"auc30": [], "auc30_given": []}
     for scene in range(data.ready()):
         batch = held_out_batch(data, scene)
@@ -56,7 +56,7 @@ def measure(
             pairs = zip(depth.numpy(), batch.depth[0].numpy(), strict=True)
             figures[f"d1{suffix}"] += [delta1(p, t) for p, t in pairs]
             if not suffix:
-                figures["patch"].append(float(helpers.patch_depth(features, batch)))
+                figures["log_error"].append(float(helpers.patch_depth(features, batch)))
     rotation, direction = np.median(np.array(errors["auc30"]), axis=0)
     means = {name: float(np.mean(values)) for name, values in figures.items()}
     curves = {name: area_under_curve(pairs, 30) for name, pairs in errors.items()}

@@ -92,8 +92,10 @@ class Trainer:
         features = self.network.encode([group], camera_tokens=tokens, reference_view="first")
         cameras = self.network.cam_dec(features.cameras)
         centres, weights = patch_centres(batch), self.recipe.weights
+        match, lookup = self.helpers.matching(batch, centres)
         terms = {
-            "match": weights.match * self.helpers.matching(batch, centres),
+            "match": weights.match * match,
+            "lookup": weights.lookup * lookup,
             "probe": weights.probe * self.helpers.probing(features, centres),
             "patch": weights.patch * self.helpers.patch_depth(features, batch),
             "camera": weights.camera * camera_loss(cameras, batch),

@@ -1,0 +1,157 @@
+"""Losses against closed forms: zero at the truth, known values beside it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from core.geometry.rays import rays_from_cameras
+from core.model.camera_head import CameraEncoding, encode_cameras
+from core.model.dense_head import DenseMaps
+from training.auxiliary import lookup_loss, match_loss, patch_centres, true_matches
+from training.batches import collate, cut, mean_distance, mirror
+from training.config import LossWeights
+from training.data import make_shots
+from training.losses import at_rays, camera_loss, confident, dense_objective, gradient_loss, masked_mean, true_rays
+
+SIZE = (84, 56)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rows = []
+    for seed in (0, 3):
+        shots = make_shots(seed, chosen=(0, 2, 5), size=SIZE)
+        images = shots.images.astype(np.float32) / 255
+        rows.append((images, shots.depth, shots.world_from_camera, shots.image_from_camera))
+    return collate(rows)
+
+
+def test_batch_is_in_the_first_views_frame_and_unit(batch):
+    torch.testing.assert_close(batch.world_from_camera[:, 0], torch.eye(4).expand(2, 4, 4), atol=1e-6, rtol=0)
+    unit = mean_distance(
+        batch.depth[0].numpy(), batch.world_from_camera[0].double().numpy(), batch.image_from_camera[0].double().numpy()
+    )
+    assert unit == pytest.approx(1.0, abs=1e-5)
+
+
+def test_given_cameras_do_not_depend_on_the_scenes_unit(batch):
+    shots = make_shots(0, chosen=(0, 2, 5), size=SIZE)
+    larger = shots.world_from_camera.copy()
+    larger[:, :3, 3] *= 7
+    images = shots.images.astype(np.float32) / 255
+    scaled = collate([(images, 7 * shots.depth, larger, shots.image_from_camera)])
+    torch.testing.assert_close(scaled.given.translation[0], batch.given.translation[0])
+    torch.testing.assert_close(scaled.depth[0], batch.depth[0])
+
+
+def test_true_rays_equal_the_packages(batch):
+    ours = true_rays(batch, 32, 48)
+    theirs = rays_from_cameras(
+        batch.image_from_camera.double().numpy(), batch.world_from_camera.double().numpy(), (48, 32), SIZE
+    )
+    np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-5)
+
+
+def test_every_term_is_least_at_the_truth(batch):
+    rays = true_rays(batch, 32, 48)
+    one = torch.ones_like(rays[..., 0])
+    perfect = DenseMaps(batch.depth, torch.ones_like(batch.depth), None, rays, one)
+    terms = dense_objective(perfect, batch, LossWeights())
+    assert all(float(value) == pytest.approx(0.0, abs=1e-5) for value in terms.values())
+    worse = perfect._replace(depth=1.1 * batch.depth + 0.01 * torch.rand_like(batch.depth), rays=rays + 0.1)
+    wrong = dense_objective(worse, batch, LossWeights())
+    assert all(float(wrong[name]) > float(terms[name]) + 1e-3 for name in terms)
+
+
+def test_confidence_settles_at_weight_over_error():
+    error, mask = torch.full((4,), 0.05), torch.ones(4, dtype=torch.bool)
+    confidence = torch.full((4,), 2.0, requires_grad=True)
+    optimiser = torch.optim.SGD([confidence], lr=20.0)
+    for _ in range(300):
+        optimiser.zero_grad()
+        confident(error, confidence, mask, 0.2).backward()
+        optimiser.step()
+    torch.testing.assert_close(confidence.detach(), torch.full((4,), 0.2 / 0.05), rtol=1e-3, atol=0)
+
+
+def test_gradient_loss_of_a_ramp_is_its_slope_and_ignores_offsets():
+    true = torch.ones(1, 5, 7)
+    mask = torch.ones_like(true, dtype=torch.bool)
+    ramp = true + 0.1 * torch.arange(7)
+    assert float(gradient_loss(ramp, true, mask)) == pytest.approx(0.1 / 1.3)
+    assert float(gradient_loss(true + 3, true, mask)) == 0
+    hole = mask.clone()
+    hole[..., 3] = False
+    jump = true + 5.0 * (torch.arange(7) == 3)
+    assert float(gradient_loss(jump, true, hole)) == 0
+
+
+def test_masked_mean_counts_only_the_mask():
+    values = torch.tensor([1.0, 2.0, 300.0])
+    assert float(masked_mean(values, torch.tensor([True, True, False]))) == 1.5
+    assert float(masked_mean(values, torch.zeros(3, dtype=torch.bool))) == 0
+
+
+def test_camera_loss_is_zero_at_the_truth_and_linear_in_translation(batch):
+    sizes = torch.tensor((56.0, 84.0))
+    perfect = encode_cameras(batch.world_from_camera, batch.image_from_camera, sizes)
+    assert float(camera_loss(perfect, batch)) == pytest.approx(0.0, abs=1e-6)
+    moved = CameraEncoding(perfect.translation + 0.3, perfect.quaternion, perfect.field_of_view)
+    assert float(camera_loss(moved, batch)) == pytest.approx(0.3, abs=1e-6)
+
+
+def test_pixels_at_rays_hold_the_cells_centres():
+    columns = torch.arange(84.0).expand(56, 84)
+    picked = at_rays(columns, 32, 48)[0]
+    centres = (torch.arange(48) + 0.5) * 84 / 48
+    assert bool(((picked <= centres) & (centres < picked + 1)).all())
+
+
+def test_matches_of_a_view_with_itself_moved_nowhere_are_the_identity(batch):
+    still = torch.eye(4).expand(2, 2, 4, 4)
+    twice = type(batch)(
+        batch.images[:, [0, 0]], batch.depth[:, [0, 0]], still, batch.image_from_camera[:, [0, 0]], batch.given
+    )
+    centres = patch_centres(twice)
+    matches = true_matches(twice, centres)
+    assert bool((matches[:, 0, 0] == -1).all())
+    known = centres.known[:, 0]
+    own = torch.arange(24).expand(2, 24)
+    assert bool((matches[:, 0, 1][known] == own[known]).all())
+
+
+def test_match_loss_of_no_knowledge_is_the_logarithm_of_the_patches():
+    matches = torch.tensor([[[[-1, -1, -1, -1], [0, 1, 2, -1]], [[3, -1, 1, 0], [-1, -1, -1, -1]]]])
+    blind = torch.zeros(1, 2, 4, 64)
+    assert float(match_loss(blind, blind, matches)) == pytest.approx(math.log(4))
+    assert float(match_loss(blind, blind, torch.full_like(matches, -1))) == 0
+
+
+def test_lookup_loss_falls_when_attention_meets_the_match_in_the_reference():
+    matches = torch.full((1, 2, 2, 4), -1)
+    matches[0, 1, 0, 2] = 3
+    query, key = torch.zeros(1, 2, 5, 64), torch.zeros(1, 2, 5, 64)
+    assert float(lookup_loss(query, key, matches)) == pytest.approx(math.log(10))
+    query[0, 1, 3, 0], key[0, 0, 4, 0] = 20.0, 20.0
+    assert float(lookup_loss(query, key, matches)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_mirrored_scene_projects_to_mirrored_pixels():
+    shots = make_shots(1, chosen=(0, 3), size=SIZE)
+    _, depth, cameras = mirror(shots.images, shots.depth, shots.world_from_camera)
+    np.testing.assert_allclose(np.linalg.det(cameras[:, :3, :3]), 1.0)
+    row, column = 30, 20
+    assert depth[0, row, SIZE[0] - 1 - column] == shots.depth[0, row, column]
+    K = shots.image_from_camera[0]
+    ray = np.linalg.inv(K) @ (column + 0.5, row + 0.5, 1.0) * shots.depth[0, row, column]
+    point = shots.world_from_camera[0] @ (*ray, 1.0)
+    flipped = np.linalg.inv(cameras[0]) @ (point * (-1, 1, 1, 1))
+    pixel = K @ flipped[:3] / flipped[2]
+    np.testing.assert_allclose(pixel[:2], (SIZE[0] - column - 0.5, row + 0.5), atol=1e-6)
+
+
+def test_cut_takes_the_middle():
+    array = np.arange(6 * 8).reshape(1, 6, 8)
+    np.testing.assert_array_equal(cut(array, (4, 2), 1), array[:, 2:4, 2:6])
