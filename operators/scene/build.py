@@ -11,7 +11,7 @@ from .cameras import build_camera
 from .collection import in_root_frame, new_collection, new_root
 from .cut import KEEP_ALL, Cut, confidence_at, cut_clouds, cut_meshes
 from .materials import point_material
-from .mesh import MeshMaker
+from .mesh import GridMeshes, build_mesh
 from .pictures import Picture, load_picture
 from .point_cloud import build_cloud
 from .transaction import all_or_nothing
@@ -118,7 +118,7 @@ def _clouds(
 def _meshes(
     pictures: list[Picture], cut: Cut, root: bpy.types.Object, collection: bpy.types.Collection
 ) -> tuple[bpy.types.Object, ...]:
-    maker = MeshMaker()
-    meshes = tuple(maker.build(picture, root, collection) for picture in pictures)
+    grids = GridMeshes()
+    meshes = tuple(build_mesh(picture, grids, root, collection) for picture in pictures)
     cut_meshes(meshes, f"{collection.name} cut", cut)
     return meshes

@@ -23,6 +23,7 @@ from .glb import read_glb, write_glb
 from .materials import COLOUR
 from .transaction import temporary_data
 
+FLOAT, VEC3_BYTES = 5126, 12  # glTF's number for float32, and what three of them take
 SETTINGS: dict[str, Any] = {
     "export_format": "GLB",
     "use_active_scene": True,
@@ -153,8 +154,21 @@ def _camera(camera: Any) -> dict[str, Any]:
 
 
 def _mend(document: dict[str, Any], cameras: dict[str, Any], names: dict[str, str]) -> None:
-    """Correct cameras, and give copies the names of what they are copies of."""
+    """Correct cameras and colours, and give copies the names of what they are copies of."""
     for camera in document.get("cameras", ()):
         camera.update(cameras.get(camera.get("name"), {}))
     for node in document.get("nodes", ()):
         node["name"] = names.get(node.get("name"), node.get("name"))
+    for mesh in document.get("meshes", ()):
+        for primitive in mesh["primitives"]:
+            _mend_colours(document, primitive["attributes"])
+
+
+def _mend_colours(document: dict[str, Any], attributes: dict[str, int]) -> None:
+    """Blender 4.2 writes three numbers a point and says that they are four."""
+    if "COLOR_0" not in attributes:
+        return
+    accessor = document["accessors"][attributes["COLOR_0"]]
+    length = document["bufferViews"][accessor["bufferView"]]["byteLength"]
+    if accessor["componentType"] == FLOAT and length == accessor["count"] * VEC3_BYTES:
+        accessor["type"] = "VEC3"

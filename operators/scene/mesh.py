@@ -12,46 +12,49 @@ from .pictures import Picture
 UV = "UVMap"
 
 
-class MeshMaker:
-    """Makes the meshes of one reconstruction; equal grids share their topology.
+def build_mesh(
+    picture: Picture, grids: "GridMeshes", root: bpy.types.Object, collection: bpy.types.Collection
+) -> bpy.types.Object:
+    """Add the uncut mesh of one view, textured with its photo.
+
+    Args:
+        picture: A view in the axes of the root.
+        grids: Shared by all meshes of a reconstruction.
+        root: What the mesh hangs below.
+        collection: Where it goes.
+    """
+    stem = picture.view.source.stem
+    mesh = grids.new(f"{stem} mesh", grid_surface(picture.view))
+    mesh.materials.append(photo_material(stem, picture.image))
+    return add_object(mesh.name, mesh, root, collection)
+
+
+class GridMeshes:
+    """Makes meshes of surfaces; equal grids share their topology.
 
     Views of one size have the same faces and texture coordinates. Blender shares the arrays of copies until one of
-    them is written, so the second view costs little more than its positions.
+    them is written, so the second mesh costs little more than its positions.
     """
 
     def __init__(self) -> None:
         self._last: tuple[GridSurface, bpy.types.Mesh] | None = None
 
-    def build(self, picture: Picture, root: bpy.types.Object, collection: bpy.types.Collection) -> bpy.types.Object:
-        """Add the uncut mesh of one view, textured with its photo.
-
-        Args:
-            picture: A view in the axes of the root.
-            root: What the mesh hangs below.
-            collection: Where it goes.
-        """
-        name = f"{picture.view.source.stem} mesh"
-        surface = grid_surface(picture.view)
-        mesh = self._topology(surface)
+    def new(self, name: str, surface: GridSurface) -> bpy.types.Mesh:
+        """Make the mesh of a surface, without material."""
+        if self._last is not None and _same_grid(self._last[0], surface):
+            mesh = self._last[1].copy()
+            mesh.materials.clear()
+        else:
+            mesh = _new_topology(surface)
+        self._last = (surface, mesh)
         mesh.name = name
         fill_positions(mesh, surface.vertices)
         fill_measures(mesh, surface)
         mesh.update()
-        mesh.materials.clear()
-        mesh.materials.append(photo_material(picture.view.source.stem, picture.image))
-        return add_object(name, mesh, root, collection)
-
-    def _topology(self, surface: GridSurface) -> bpy.types.Mesh:
-        """Return a mesh with the faces and texture coordinates of a surface."""
-        if self._last is not None and _same_grid(self._last[0], surface):
-            mesh = self._last[1].copy()
-        else:
-            mesh = new_topology(surface)
-        self._last = (surface, mesh)
         return mesh
 
 
-def new_topology(surface: GridSurface) -> bpy.types.Mesh:
+def _new_topology(surface: GridSurface) -> bpy.types.Mesh:
     """Make a mesh with the faces and texture coordinates of a surface, its vertices still at the origin."""
     mesh = bpy.data.meshes.new("Grid")
     corners = surface.quads.reshape(-1)

@@ -5,7 +5,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ...core.geometry.surfaces import point_cloud
+from ...core.geometry.surfaces import PointCloud, point_cloud
 from ...core.types import FloatArray, ReconstructedView
 from .attributes import fill_colours, fill_floats, fill_measures, fill_positions
 from .collection import add_object
@@ -37,21 +37,25 @@ def build_cloud(
     Returns:
         A point cloud object; before Blender 4.5 a mesh object whose modifier turns its vertices to points.
     """
-    name = f"{picture.view.source.stem} points"
     points = point_cloud(picture.view)
+    data = new_cloud(f"{picture.view.source.stem} points", points, _radii(points.depth, picture.view, radius))
+    data.materials.append(material)
+    cloud = add_object(data.name, data, root, collection)
+    if isinstance(data, bpy.types.Mesh):
+        modifier: Any = cloud.modifiers.new("Points", "NODES")
+        modifier.node_group = _points_group(data.name, material)
+    return cloud
+
+
+def new_cloud(name: str, points: PointCloud, radii: FloatArray) -> bpy.types.PointCloud | bpy.types.Mesh:
+    """Make the data of a point cloud with radii [N], without material."""
     data = new_points(name, len(points.positions))
     fill_positions(data, points.positions)
-    fill_floats(data, RADIUS, _radii(points.depth, picture.view, radius))
+    fill_floats(data, RADIUS, radii)
     fill_colours(data, COLOUR, points.colours)
     fill_measures(data, points)
-    data.materials.append(material)
     data.update_tag()
-    cloud = add_object(name, data, root, collection)
-    if isinstance(data, bpy.types.Mesh):
-        data.update()
-        modifier: Any = cloud.modifiers.new("Points", "NODES")
-        modifier.node_group = _points_group(name, material)
-    return cloud
+    return data
 
 
 def _radii(depth: FloatArray, view: ReconstructedView, typical: float) -> FloatArray:
