@@ -1,0 +1,236 @@
+import io
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from image_to_scene.core import types
+from image_to_scene.core.storage import load
+from image_to_scene.operators import arguments, command
+from image_to_scene.operators.scene.glb import read_glb
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where the output goes: a folder of its own, so that a test sees everything that is left in it."""
+    place = tmp_path / "out"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture
+def batch(folder, pictures, tiny_checkpoint):
+    """Run batch.py on the two pictures; further arguments replace the usual ones of the same name."""
+
+    def run(*further, script=ROOT / "batch.py", **environment):
+        usual = {"--images": pictures, "--model": [tiny_checkpoint], "--resolution": [70]}
+        words = [word for name, values in usual.items() if name not in further for word in (name, *values)]
+        process = [sys.executable, script, *words, *further]
+        variables = os.environ | environment
+        return subprocess.run(process, capture_output=True, text=True, cwd=folder, env=variables, check=False)
+
+    return run
+
+
+def summary_of(done):
+    """The one line on standard output."""
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1, (done.stdout, done.stderr)
+    return json.loads(lines[0])
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_cameras(folder):
+    views = []
+    for x in (0.0, 0.5):
+        turned = np.array([[1, 0, 0, x], [0, 0, 1, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]], dtype=float)
+        lens = [[85.0, 0, 41.0], [0, 85.0, 29.0], [0, 0, 1]]
+        views.append({"world_from_camera": turned.tolist(), "image_from_camera": lens})
+    file = folder.parent / "cameras.json"
+    file.write_text(json.dumps({"views": views}))
+    return file, views
+
+
+def rotated_jpeg(path, save_picture):
+    """A JPEG of 80×60 pixels that EXIF says to turn by 90 degrees."""
+    save_picture(path.with_suffix(".png"), np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    image = bpy.data.images.load(str(path.with_suffix(".png")))
+    image.filepath_raw, image.file_format = str(path), "JPEG"
+    image.save()
+    content = path.read_bytes()
+    tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    exif = b"Exif\0\0" + tiff
+    path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:])
+    return path
+
+
+def test_a_glb_and_a_saved_reconstruction(batch, folder):
+    done = batch("--output", "place.glb", "--save-reconstruction", "saved")
+    assert done.returncode == 0, done.stderr
+    assert names(folder) == ["place.glb", "saved"]
+    summary = summary_of(done)
+    assert summary["ok"] is True
+    assert (summary["output"], summary["reconstructions"]) == (str(folder / "place.glb"), [str(folder / "saved")])
+    saved = load(folder / "saved")
+    assert summary["views"] == len(saved.views) == 2
+    assert summary["points"] == sum(view.depth.size for view in saved.views)
+    assert summary["device"] == saved.facts["device"]
+    document, _ = read_glb(folder / "place.glb")
+    assert len(document["cameras"]) == 2
+    assert "Predicting" in done.stderr
+
+
+def test_a_blend_with_known_cameras_and_a_turned_picture(batch, folder, tmp_path, pictures, save_picture):
+    cameras, views = write_cameras(folder)
+    turned = rotated_jpeg(tmp_path / "turned.jpg", save_picture)
+    views[1]["image_from_camera"] = [[85.0, 0, 29.0], [0, 85.0, 41.0], [0, 0, 1]]
+    cameras.write_text(json.dumps({"views": views}))
+    done = batch("--output", "place.blend", "--cameras", cameras, "--images", pictures[0], turned)
+    assert done.returncode == 0, done.stderr
+    assert summary_of(done)["world"] == "given"
+    assert names(folder) == ["place.blend"]
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "place.blend"))
+    scene = bpy.context.scene
+    assert scene.view_settings.view_transform == "Standard"
+    assert (scene.render.resolution_x, scene.render.resolution_y) == (80, 60)
+    assert scene.camera.name == "first"
+    np.testing.assert_allclose(np.array(scene.camera.matrix_world)[:3, 3], (0, 0, 1.5), atol=1e-6)
+    images = {image.name: image for image in bpy.data.images if image.size[0]}
+    first, upright = images["first.png"], next(image for name, image in images.items() if "turned" in name)
+    assert first.filepath == "//../first.png"
+    assert first.packed_file is None and tuple(first.size) == (80, 60)
+    assert upright.packed_file is not None and tuple(upright.size) == (60, 80)
+
+
+def test_pictures_that_nothing_relates_share_one_file(batch, folder, tiny_mono_checkpoint):
+    done = batch("--model", tiny_mono_checkpoint, "--output", "both.glb", "--save-reconstruction", "saved")
+    assert done.returncode == 0, done.stderr
+    assert summary_of(done)["reconstructions"] == [str(folder / "saved" / name) for name in ("000", "001")]
+    document, _ = read_glb(folder / "both.glb")
+    roots = document["scenes"][document["scene"]]["nodes"]
+    assert len(roots) == 1
+    assert len(document["nodes"][roots[0]]["children"]) == 2
+
+
+BAD_INPUT = {
+    "no pictures": (["--images"], 2, "--images"),
+    "an unknown option": (["--fast"], 2, "--fast"),
+    "a wrong number": (["--resolution", "0"], 2, "at least 1"),
+    "a wrong kind of output": (["--output", "place.obj"], 2, "place.obj"),
+    "no folder for the output": (["--output", "nowhere/place.glb"], 8, "nowhere"),
+    "no file with cameras": (["--cameras", "missing.json"], 4, "missing.json"),
+    "no interpreter": (["--python", "nothing"], 9, "not a program that can be run"),
+    "weights that need agreement": (["--model", "large"], 5, "non-commercial"),
+    "no model": (["--model", "nothing"], 5, "No weights for 'nothing'"),
+    "a missing picture": (["--images", "nothing.png"], 3, "nothing.png"),
+    "no such device": (["--device", "mps"], 6, "mps"),
+}
+
+
+@pytest.mark.parametrize(("further", "code", "words"), BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_has_a_sentence_and_a_code_and_leaves_no_file(batch, folder, further, code, words):
+    (folder / "place.glb").write_bytes(b"from yesterday")
+    target = [] if "--output" in further else ["--output", "place.glb"]
+    done = batch(*target, *further)
+    assert done.returncode == code, done.stderr
+    summary = summary_of(done)
+    assert summary["ok"] is False
+    assert words in summary["error"]
+    assert f"error: {summary['error']}" in done.stderr
+    assert names(folder) == ["place.glb"]
+    assert (folder / "place.glb").read_bytes() == b"from yesterday"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that asks a process to end")
+def test_an_interrupted_run_leaves_nothing(folder, pictures, tiny_checkpoint):
+    words = ["--images", *pictures, "--model", tiny_checkpoint, "--output", "place.glb"]
+    process = [sys.executable, ROOT / "batch.py", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(process, cwd=folder, **pipes) as running:
+        assert "Starting" in running.stderr.readline()
+        running.send_signal(signal.SIGTERM)
+        stopped = time.monotonic()
+        out, _ = running.communicate()
+        assert time.monotonic() - stopped < 5
+    assert running.returncode == 130
+    assert json.loads(out)["kind"] == "CancelledError"
+    assert names(folder) == []
+
+
+def test_it_runs_from_a_folder_of_any_name(batch, folder, tmp_path):
+    place = tmp_path / "image-to scene (1)"
+    leave = shutil.ignore_patterns("__pycache__")
+    place.mkdir()
+    for name in ("core", "operators"):
+        shutil.copytree(ROOT / name, place / name, ignore=leave)
+    for name in ("__init__.py", "batch.py"):
+        shutil.copy(ROOT / name, place)
+    done = batch("--output", "nowhere/place.glb", script=place / "batch.py")
+    assert done.returncode == 8, done.stderr
+
+
+def test_help_names_every_option_and_goes_to_standard_output(batch):
+    done = batch("--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("--images", "world_from_camera", "exit codes", "examples"))
+
+
+def parsed(*words):
+    return arguments.parse(["--images", "a.png", "--output", "b.glb", *words], io.StringIO())
+
+
+def test_untouched_arguments_are_the_defaults_of_a_request():
+    views = (types.View(Path("a.png")),)
+    request = arguments.request_from(parsed(), views, "nano")
+    assert request.field_of_view == pytest.approx(types.Request.field_of_view)
+    expected = vars(types.Request(views)) | {"field_of_view": request.field_of_view}
+    assert vars(request) == expected
+
+
+def test_every_setting_of_a_request_has_an_argument():
+    given = parsed("--exact-pixels", "--mixed-sizes=crop", "--reference-view=first", "--pose-source=ray_map")
+    more = parsed("--point-source=rays", "--field-of-view=90", "--device=cpu", "--precision=fp32", "--resolution=70")
+    request = arguments.request_from(given, (), "nano")
+    assert not request.square_pixels
+    assert (request.mixed_sizes, request.reference_view, request.pose_source) == ("crop", "first", "ray_map")
+    request = arguments.request_from(more, (), "nano")
+    assert (request.point_source, request.device, request.precision, request.resolution) == ("rays", "cpu", "fp32", 70)
+    assert request.field_of_view == pytest.approx(np.pi / 2)
+
+
+def test_what_to_build_can_be_chosen():
+    options = arguments.build_options_from(parsed("--build", "cameras", "points"))
+    assert (options.cameras, options.point_cloud, options.meshes) == (True, True, False)
+
+
+def test_patterns_are_filled_in_where_the_shell_did_not(tmp_path):
+    for name in ("b.png", "a.png", "c.jpg", "[x].png"):
+        (tmp_path / name).touch()
+    found = arguments.pictures_from(Namespace(images=[str(tmp_path / "?.png"), str(tmp_path / "[x].png")]))
+    assert [path.name for path in found] == ["a.png", "b.png", "[x].png"]
+
+
+def test_a_blend_that_cannot_be_written_leaves_nothing(folder, make_reconstruction):
+    from image_to_scene.core.errors import StorageError
+    from image_to_scene.operators.scene import BuildOptions, build
+
+    built = build(make_reconstruction(), BuildOptions(), bpy.context.scene)
+    (folder / "place.blend").mkdir()
+    with pytest.raises(StorageError, match=r"place\.blend"):
+        command.write([built], folder / "place.blend")
+    assert names(folder) == ["place.blend"]

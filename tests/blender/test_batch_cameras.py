@@ -1,0 +1,157 @@
+import json
+import math
+
+import bpy
+import numpy as np
+import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from mathutils import Euler, Vector
+
+from image_to_scene.core.errors import CameraError
+from image_to_scene.core.geometry.cameras import project
+from image_to_scene.operators.given_cameras import view_from_camera, views_with_cameras
+from image_to_scene.operators.scene import BuildOptions, build
+
+K = [[80.0, 0.0, 40.0], [0.0, 80.0, 30.0], [0.0, 0.0, 1.0]]
+CAMERA = {"world_from_camera": np.eye(4).tolist(), "image_from_camera": K}
+QUARTER = math.tau / 4
+
+
+def write(folder, content):
+    file = folder / "cameras.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return file
+
+
+def moved(x):
+    matrix = np.eye(4)
+    matrix[0, 3] = x
+    return CAMERA | {"world_from_camera": matrix.tolist()}
+
+
+def new_camera(name, **values):
+    data = bpy.data.cameras.new(name)
+    camera = bpy.data.objects.new(name, data)
+    bpy.context.scene.collection.objects.link(camera)
+    for key, value in values.items():
+        setattr(data, key, value)
+    return camera
+
+
+def test_json_is_read_in_the_pictures_order(pictures, tmp_path):
+    views = views_with_cameras(pictures, write(tmp_path, {"views": [moved(1), moved(2)]}))
+    assert [view.path for view in views] == pictures
+    assert [view.world_from_camera[0, 3] for view in views] == [1, 2]
+    np.testing.assert_array_equal(views[0].image_from_camera, K)
+
+
+def test_json_that_names_pictures_is_read_by_name(pictures, tmp_path):
+    entries = [moved(2) | {"image": f"anywhere/{pictures[1].name}"}, moved(1) | {"image": pictures[0].name}]
+    views = views_with_cameras(pictures, write(tmp_path, {"views": entries}))
+    assert [view.world_from_camera[0, 3] for view in views] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "not readable JSON"),
+        ([], '"views"'),
+        ({"views": 3}, '"views"'),
+        ({"views": [3, 4]}, '"views"'),
+        ({"views": [CAMERA]}, "1 cameras for 2 pictures"),
+        ({"views": [CAMERA, {"world_from_camera": CAMERA["world_from_camera"]}]}, "no image_from_camera"),
+        ({"views": [CAMERA, {"image_from_camera": K}]}, "no world_from_camera"),
+        ({"views": [CAMERA, CAMERA | {"world_from_camera": [[1, 2], [3, 4]]}]}, "pass 4×4"),
+        ({"views": [CAMERA, CAMERA | {"world_from_camera": "here"}]}, "pass 4×4"),
+        ({"views": [CAMERA, CAMERA | {"image_from_camera": np.zeros((3, 3)).tolist()}]}, "0 0 1"),
+        ({"views": [CAMERA, CAMERA | {"world_from_camera": np.diag([2, 2, 2, 1]).tolist()}]}, "scaled"),
+        ({"views": [CAMERA, CAMERA | {"world_from_camera": np.diag([-1, 1, 1, 1]).tolist()}]}, "mirrored"),
+        ({"views": [CAMERA | {"image": "other.png"}, CAMERA | {"image": "first.png"}]}, "no camera for zweites"),
+    ],
+)
+def test_json_that_does_not_fit_is_named(pictures, tmp_path, content, words):
+    with pytest.raises(CameraError, match=words):
+        views_with_cameras(pictures, write(tmp_path, content))
+
+
+@pytest.mark.parametrize("name", ["missing.json", "missing.blend", "cameras.txt", "broken.blend"])
+def test_files_that_cannot_be_read_are_named(pictures, tmp_path, name):
+    if not name.startswith("missing"):
+        (tmp_path / name).write_bytes(b"nothing of use")
+    with pytest.raises(CameraError, match=name):
+        views_with_cameras(pictures, tmp_path / name)
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lens=st.floats(10, 200),
+    shift=st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5)),
+    sensor=st.tuples(st.floats(5, 50), st.floats(5, 50)),
+    fit=st.sampled_from(["AUTO", "HORIZONTAL", "VERTICAL"]),
+    size=st.sampled_from([(1920, 1080), (1080, 1920), (1000, 1000)]),
+    aspect=st.sampled_from([(1.0, 1.0), (1.5, 1.0), (1.0, 2.0)]),
+    turn=st.tuples(*[st.floats(-3, 3)] * 3),
+    scale=st.floats(0.2, 5),
+)
+def test_blender_projects_a_point_where_we_do(tmp_path, lens, shift, sensor, fit, size, aspect, turn, scale):
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = size
+    scene.render.pixel_aspect_x, scene.render.pixel_aspect_y = aspect
+    camera = new_camera("camera", lens=lens, sensor_width=sensor[0], sensor_height=sensor[1], sensor_fit=fit)
+    camera.data.shift_x, camera.data.shift_y = shift
+    camera.rotation_euler, camera.location, camera.scale = Euler(turn), (1, 2, 3), [scale] * 3
+    bpy.context.view_layer.update()
+    view = view_from_camera(tmp_path / "unknown.png", camera, scene)
+    point = camera.matrix_world.normalized() @ Vector((0.3, -0.2, -4.0))
+    seen = world_to_camera_view(scene, camera, point)
+    pixels, depth = project(np.array([point]), view.image_from_camera, view.world_from_camera)
+    bpy.data.objects.remove(camera)
+    assert depth[0] == pytest.approx(4.0, rel=1e-5)
+    np.testing.assert_allclose(pixels[0], (seen.x * size[0], (1 - seen.y) * size[1]), atol=0.02)
+
+
+def test_cameras_of_a_built_scene_come_back(make_reconstruction, tmp_path):
+    reconstruction = make_reconstruction(world="given")
+    built = build(reconstruction, BuildOptions(meshes=False, point_cloud=False), bpy.context.scene)
+    render = bpy.context.scene.render
+    render.resolution_x, render.resolution_y, render.resolution_percentage = 24, 16, 50
+    parent = bpy.data.objects.new("parent", None)
+    bpy.context.scene.collection.objects.link(parent)
+    built.root.parent, parent.location = parent, (0, 0, 7)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "cameras.blend"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    sources = [view.source for view in reconstruction.views]
+    views = views_with_cameras(sources, tmp_path / "cameras.blend")
+    for view, truth in zip(views, reconstruction.views, strict=True):
+        above = truth.world_from_camera.copy()
+        above[2, 3] += 7
+        np.testing.assert_allclose(view.world_from_camera, above, atol=1e-6)
+        np.testing.assert_allclose(view.image_from_camera, truth.source_from_model @ truth.image_from_camera, atol=1e-4)
+
+
+def test_cameras_are_taken_in_the_order_of_their_names(pictures, tmp_path):
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = 160, 120
+    for name, x in (("b", 2), ("a", 1)):
+        new_camera(name).location.x = x
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "cameras.blend"))
+    views = views_with_cameras(pictures, tmp_path / "cameras.blend")
+    assert [view.world_from_camera[0, 3] for view in views] == [1, 2]
+    assert views[0].image_from_camera[0, 2] == pytest.approx(40)  # the pictures are half as wide as the render
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "words"),
+    [("ORTHO", (80, 60), "not a perspective"), ("PERSP", (80, 80), "80×60 pixels, its camera 80×80")],
+)
+def test_cameras_that_do_not_fit_are_named(pictures, tmp_path, kind, size, words):
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = size
+    for name in "ab":
+        new_camera(name, type=kind)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "cameras.blend"))
+    with pytest.raises(CameraError, match=words):
+        views_with_cameras(pictures, tmp_path / "cameras.blend")

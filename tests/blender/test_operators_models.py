@@ -1,0 +1,108 @@
+import json
+
+import bpy
+import pytest
+
+from image_to_scene.core.errors import WeightsError
+from image_to_scene.core.model.presets import PRESETS
+from image_to_scene.core.types import Request
+from image_to_scene.operators import models
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty Hugging Face cache; what is put there is looked at when the catalogue is refreshed."""
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    models.catalogue.refresh()
+    yield tmp_path / "hub"
+    monkeypatch.undo()
+    models.catalogue.refresh()
+
+
+def put(cache, name):
+    folder = cache / f"models--{PRESETS[name].repositories[-1].replace('/', '--')}" / "snapshots" / "0"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").touch()
+    bpy.ops.image_to_scene.refresh_models()
+
+
+def test_every_preset_has_a_number_of_its_own():
+    assert models.NUMBERS.keys() == PRESETS.keys()
+    assert len(set(models.NUMBERS.values()) | {0, 100}) == len(PRESETS) + 2
+
+
+def test_the_preview_is_the_default_until_base_is_there(cache):
+    assert models.catalogue.present == ("nano",)
+    assert models.chosen(None, accepts_non_commercial=False) == "nano"
+    put(cache, "small")
+    assert models.catalogue.default == "nano"
+    put(cache, "base")
+    assert models.catalogue.present == ("nano", "small", "base")
+    assert models.chosen(None, accepts_non_commercial=False) == "base"
+
+
+def test_a_stored_choice_keeps_its_meaning_when_models_come(cache):
+    put(cache, "mono")
+    settings = bpy.context.scene.image_to_scene
+    settings.model = "mono"
+    put(cache, "base")
+    assert settings.model == "mono"
+    assert next(entry for entry in models.catalogue.entries if entry[0] == "mono")[4] == models.NUMBERS["mono"]
+
+
+def test_weights_for_non_commercial_use_need_a_click():
+    for name, preset in PRESETS.items():
+        is_limited = "-NC-" in preset.licence
+        assert models.is_non_commercial(name) == is_limited
+        assert all(models.is_non_commercial(repository) == is_limited for repository in preset.repositories)
+        assert models.chosen(name, accepts_non_commercial=True) == name
+        if is_limited:
+            with pytest.raises(WeightsError, match="non-commercial"):
+                models.chosen(name, accepts_non_commercial=False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({"HF_HUB_CACHE": "/a"}, "/a"),
+        ({"HF_HOME": "/b"}, "/b/hub"),
+        ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface/hub"),
+        ({"HF_HUB_CACHE": "/a", "HF_HOME": "/b", "XDG_CACHE_HOME": "/c"}, "/a"),
+    ],
+)
+def test_the_cache_is_where_hugging_face_has_it(variables, folder):
+    assert models.cache_folder(variables).as_posix() == folder
+
+
+@pytest.mark.parametrize("resolution", [None, 504, 700, 896])
+def test_checked_resolutions_pass(resolution):
+    assert models.resolution_warning(Request((), model="base", resolution=resolution)) is None
+
+
+@pytest.mark.parametrize("resolution", [14, 490, 910])
+def test_unchecked_resolutions_are_warned_of(resolution):
+    assert str(resolution) in models.resolution_warning(Request((), model="base", resolution=resolution))
+
+
+def test_a_folder_s_own_range_counts(tmp_path):
+    network = {
+        "backbone": {"embed_dim": 64, "depth": 4, "num_heads": 2, "out_layers": [0, 1, 2, 3]},
+        "head": {"type": "dpt", "dim_in": 64, "features": 16, "out_channels": [12, 16, 24, 32]},
+        "resolution": 126,
+        "resolution_range": [84, 168],
+    }
+    (tmp_path / "config.json").write_text(json.dumps({"model_name": "mine", "config": network}))
+    request = Request((), model=str(tmp_path), resolution=168)
+    assert models.resolution_warning(request) is None
+    assert "84 to 168" in models.resolution_warning(Request((), model=str(tmp_path), resolution=504))
+
+
+@pytest.mark.parametrize("content", [None, "not json", "[]", '{"config": {"backbone": 3}}'])
+def test_a_folder_that_tells_nothing_is_left_to_the_run(tmp_path, content):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    assert models.config_of(str(tmp_path)) is None
+    assert models.licence(str(tmp_path)) == "unknown"
+    assert models.resolution_warning(Request((), model=str(tmp_path), resolution=504)) is None
