@@ -2,6 +2,8 @@
 
 Source: upstream `src/depth_anything_3/model/reference_view_selector.py` @2c21ea8. Differs: upstream moves the chosen
 view to the front and back again; attention does not see the order of views, so it is enough to know which one it is.
+`saddle_sim_range` mostly ends in a tie of the two most similar views, which upstream leaves to rounding; here the
+earlier view is taken.
 """
 
 # Calling a torch module gives Any:
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from ..types import ReferenceView
 
+TIE = 1e-5  # far above rounding, far below what tells two pictures apart
 FEWEST_VIEWS = 3  # with fewer, the first view is the reference
 
 
@@ -36,7 +39,8 @@ def choose_reference_view(class_tokens: Tensor, strategy: ReferenceView) -> Tens
     unit = tokens / tokens.norm(dim=-1, keepdim=True)
     similarity = unit @ unit.mT - torch.eye(views, device=tokens.device)  # [B, V, V]
     if strategy == "saddle_sim_range":
-        return (similarity.amax(-1) - similarity.amin(-1)).argmax(-1)
+        spread = similarity.amax(-1) - similarity.amin(-1)
+        return (spread > spread.amax(-1, keepdim=True) - TIE).long().argmax(-1)
     measures = (similarity.sum(-1) / (views - 1), tokens.norm(dim=-1), unit.var(dim=-1))
     return torch.stack([(_to_unit_range(m) - 0.5).abs() for m in measures]).sum(0).argmin(-1)
 

@@ -7,30 +7,27 @@ into memory; torch's own loader and pickle are never used.
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import WeightsError
-from .config import ModelConfig
+from .config import ModelConfig, NetworkConfig
 from .network import Network
 from .presets import PRESETS, parse_config, preset_name
 
-TENSORS = "model.safetensors"
+TENSORS, CONFIG = "model.safetensors", "config.json"
 BUNDLED = Path(__file__).parent / "checkpoints"
-STORED_TYPES = frozenset({"F32", "F16", "BF16"})
+STORED_TYPES = ("F32", "F16", "BF16")
 
 Shapes = Mapping[str, tuple[int, ...]]
+"""Names and shapes of the tensors in a file."""
 
 
 def find_checkpoint(name_or_folder: str) -> Path:
@@ -72,10 +69,10 @@ def _cached(repository: str) -> Path | None:
 
 
 class Checkpoint:
-    """A checked checkpoint whose tensors are still on disk."""
+    """A checked checkpoint, whose tensors are read into its networks when they are wanted."""
 
     def __init__(self, name_or_folder: str, preset: str | None = None) -> None:
-        """Find, recognise and check a checkpoint.
+        """Find, recognise and check a checkpoint; no tensor is read yet.
 
         Args:
             name_or_folder: See `find_checkpoint`.
@@ -84,45 +81,11 @@ class Checkpoint:
         Raises:
             WeightsError: It is missing, unreadable or unknown, or a tensor is missing, surplus or misshapen.
         """
-        self.folder = find_checkpoint(name_or_folder)
-        self._stored = _read_shapes(self.folder / TENSORS)
-        named = preset_name(preset) if preset else preset_name(name_or_folder)
-        self.config = _recognise(self.folder, self._stored, PRESETS.get(named), forced=preset is not None)
-        self.networks = {prefix: _empty(config) for prefix, config in _parts(self.config).items()}
-        self._source = self._check()
-
-    def _check(self) -> dict[str, str]:
-        """Compare names and shapes with the networks; return the stored name of every tensor."""
-        source = {}
-        for prefix, network in self.networks.items():
-            for key, tensor in network.state_dict().items():
-                name = self._stored_name(prefix + key)
-                if self._stored[name] != tuple(tensor.shape):
-                    raise WeightsError(
-                        f"The tensor {name} has the shape {list(self._stored[name])} instead of {list(tensor.shape)}; "
-                        f"the weights in {self.folder} are not those of the model {self.config.title!r}."
-                    )
-                source[prefix + key] = name
-        if surplus := sorted(name for name in self._stored.keys() - source.keys() if not self._is_gaussian(name)):
-            raise WeightsError(
-                f"The tensor {surplus[0]} does not belong to the model {self.config.title!r} "
-                f"({len(surplus)} surplus in {self.folder}); choose the model that the weights are for."
-            )
-        return source
-
-    def _stored_name(self, name: str) -> str:
-        """A tensor's name in the file: its own, or that of the level which the shared norm was stored under."""
-        candidates = [name, *(name.replace(f"_aux.{level}.2.", f"_aux.{other}.2.") for level, other in _SHARED)]
-        stored = next((candidate for candidate in candidates if candidate in self._stored), None)
-        if stored is None:
-            raise WeightsError(
-                f"The tensor {name} is missing from {self.folder / TENSORS}; download the weights of "
-                f"{self.config.title!r} again or choose the model that they are for."
-            )
-        return stored
-
-    def _is_gaussian(self, name: str) -> bool:
-        return self.config.network.gaussians and name.startswith(f"{next(iter(self.networks))}gs_head.")
+        self._file = find_checkpoint(name_or_folder) / TENSORS
+        stored = _read_shapes(self._file)
+        self.config = _told(preset) if preset else _recognise(self._file.parent, name_or_folder, stored)
+        self.networks = empty_networks(self.config)
+        self._source = match_tensors(self.networks, stored, self.config)
 
     def fill(
         self,
@@ -132,29 +95,24 @@ class Checkpoint:
         dtype: torch.dtype = torch.float32,
         wanted: Callable[[str], bool] = lambda _: True,
     ) -> Network:
-        """Read wanted tensors of one network that have not been read yet.
+        """Read those wanted tensors of one network that have not been read yet.
 
         Args:
             prefix: Which of `networks`.
             device: Where they go.
             dtype: Type of the weights of matrix products; everything else, the last layers and cameras are fp32.
-            wanted: Tells by its name inside the network whether a tensor is wanted.
+            wanted: Tells by a tensor's name inside the network whether it is wanted.
         """
         network = self.networks[prefix]
-        with safe_open(self.folder / TENSORS, framework="pt") as file:
+        with safe_open(self._file, framework="pt") as file:
             for path, module in network.named_modules():
+                kind = dtype if _is_product(path, module) else torch.float32
                 for name, parameter in list(module.named_parameters(recurse=False)):
                     key = f"{path}.{name}"
                     if parameter.is_meta and wanted(key):
-                        tensor = file.get_tensor(self._source[prefix + key])
-                        kind = dtype if _is_product(path, module) else torch.float32
-                        module.register_parameter(name, nn.Parameter(tensor.to(device, kind), requires_grad=False))
+                        tensor = file.get_tensor(self._source[prefix + key]).to(device, kind)
+                        module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
         return network
-
-
-# The ray branch's four levels share one norm: files hold it four times, or once under the first name.
-_SHARED = [(level, other) for level in range(4) for other in range(4)]
-_LAST_LAYERS = ("output_conv2.2", "sky_output_conv2.2", "output_conv2_aux.3.5")
 
 
 def is_camera_encoder(key: str) -> bool:
@@ -163,34 +121,77 @@ def is_camera_encoder(key: str) -> bool:
 
 
 def is_ray_branch(key: str) -> bool:
-    """Whether a tensor is only used, or only stored, for rays."""
+    """Whether a tensor belongs to the branch that gives rays."""
     return "_aux." in key
 
 
 def is_used_for_rays(key: str) -> bool:
-    """Whether a tensor of the ray branch is used: only its finest level is read from."""
+    """Whether a tensor of the ray branch is used: rays are read from its finest level only."""
     coarse = re.search(r"output_conv1_aux\.[012]\.|output_conv2_aux\.[012]\.[05]\.", key)
     return is_ray_branch(key) and coarse is None
 
 
 def _is_product(path: str, module: nn.Module) -> bool:
     """Whether a module's weights may have less than fp32: matrix products, but for cameras and last layers."""
-    if path.startswith(("cam_enc", "cam_dec")) or path.endswith(_LAST_LAYERS):
+    last = ("output_conv2.2", "sky_output_conv2.2", "output_conv2_aux.3.5")
+    if path.startswith(("cam_enc", "cam_dec")) or path.endswith(last):
         return False
     return isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
 
 
-def _parts(config: ModelConfig) -> dict[str, Any]:
-    """Sizes of each network of a model under its prefix in the file."""
-    if config.metric_network is None:
-        return {"model.": config.network}
-    return {"model.da3.": config.network, "model.da3_metric.": config.metric_network}
+def empty_networks(model: ModelConfig) -> dict[str, Network]:
+    """Return a model's networks under their prefix in the file; tensors have shapes but no memory."""
+    if model.metric_network is None:
+        return {"model.": _empty(model.network)}
+    return {"model.da3.": _empty(model.network), "model.da3_metric.": _empty(model.metric_network)}
 
 
-def _empty(config: Any) -> Network:
-    """A network whose tensors have shapes but no memory."""
+def _empty(config: NetworkConfig) -> Network:
     with torch.device("meta"):
         return Network(config).eval()
+
+
+def match_tensors(networks: Mapping[str, Network], stored: Shapes, model: ModelConfig) -> dict[str, str]:
+    """Compare names and shapes strictly; return each tensor's name in the file.
+
+    Args:
+        networks: From `empty_networks`.
+        stored: What the file holds.
+        model: Tells whether a Gaussian head is to be left alone.
+
+    Raises:
+        WeightsError: Naming a missing, surplus or misshapen tensor.
+    """
+    source = {}
+    for prefix, network in networks.items():
+        for key, tensor in network.state_dict().items():
+            name = source[prefix + key] = _stored_name(prefix + key, stored, model)
+            if stored[name] != tuple(tensor.shape):
+                raise WeightsError(
+                    f"The tensor {name} has the shape {list(stored[name])} instead of {list(tensor.shape)}: the "
+                    f"weights are not those of {model.title!r}; choose the model that they are for."
+                )
+    surplus = sorted(stored.keys() - source.keys() - set(source.values()))
+    if model.network.gaussians:
+        surplus = [name for name in surplus if not name.startswith(f"{next(iter(networks))}gs_head.")]
+    if surplus:
+        raise WeightsError(
+            f"The weights hold {len(surplus)} tensors that {model.title!r} does not have, the first is {surplus[0]}; "
+            "choose the model that they are for."
+        )
+    return source
+
+
+def _stored_name(name: str, stored: Shapes, model: ModelConfig) -> str:
+    """A tensor's name in the file; the norm that all ray levels share may be there once, under any level's name."""
+    others = [re.sub(r"(output_conv2_aux)\.\d\.2\.", rf"\1.{level}.2.", name) for level in range(4)]
+    found = next((candidate for candidate in (name, *others) if candidate in stored), None)
+    if found is None:
+        raise WeightsError(
+            f"The tensor {name} is missing from the weights of {model.title!r}; download them again, or choose the "
+            "model that they are for."
+        )
+    return found
 
 
 def _read_shapes(path: Path) -> Shapes:
@@ -199,19 +200,21 @@ def _read_shapes(path: Path) -> Shapes:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             if odd := next((name for name, part in slices.items() if part.get_dtype() not in STORED_TYPES), None):
-                raise WeightsError(f"The tensor {odd} in {path} is not of a floating-point type that can be used.")
+                raise WeightsError(f"The tensor {odd} in {path} is stored as none of {', '.join(STORED_TYPES)}.")
             return {name: tuple(part.get_shape()) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a whole safetensors file ({error}); download it again.") from error
 
 
-def _recognise(folder: Path, stored: Shapes, preset: ModelConfig | None, *, forced: bool) -> ModelConfig:
-    """Which model a checkpoint is: told by the caller, by `config.json`, by its name, or by its tensors."""
-    if forced and preset is None:
-        raise WeightsError(f"There is no such preset; choose one of {', '.join(PRESETS)}.")
-    if forced and preset is not None:
-        return preset
-    return _read_config(folder / "config.json") or preset or _recognise_tensors(folder, stored)
+def _told(preset: str) -> ModelConfig:
+    if preset_name(preset) not in PRESETS:
+        raise WeightsError(f"There is no model {preset!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[preset_name(preset)]
+
+
+def _recognise(folder: Path, name: str, stored: Shapes) -> ModelConfig:
+    """Which model a checkpoint is: by its `config.json`, by the name it was asked for, or by its tensors."""
+    return _read_config(folder / CONFIG) or PRESETS.get(preset_name(name)) or recognise_tensors(stored)
 
 
 def _read_config(path: Path) -> ModelConfig | None:
@@ -221,50 +224,25 @@ def _read_config(path: Path) -> ModelConfig | None:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise WeightsError(
-            f"{path} cannot be read as JSON ({error}); use the file that came with the weights."
+            f"{path} is not readable JSON ({error}); use the file that came with the weights."
         ) from error
     return parse_config(values) if isinstance(values, Mapping) else None
 
 
-def _recognise_tensors(folder: Path, stored: Shapes) -> ModelConfig:
-    """Official networks differ in width; mono and metric have the same tensors."""
-    if any(".sky_output_conv2." in name for name in stored) and not _has_prefix(stored, "model.da3."):
+def recognise_tensors(stored: Shapes) -> ModelConfig:
+    """Tell an official model by its tensors alone.
+
+    Raises:
+        WeightsError: They fit two models (mono and metric have the same) or none.
+    """
+    nested = any(name.startswith("model.da3_metric.") for name in stored)
+    if not nested and any(".sky_output_conv2." in name for name in stored):
         raise WeightsError(
-            f"The weights in {folder} have no usable config.json and fit both 'mono' and 'metric'; "
-            "say which of the two they are."
+            f"The weights fit two models; write a {CONFIG} beside them with "
+            '{"model_name": "da3mono-large"} or {"model_name": "da3metric-large"}.'
         )
-    nested = _has_prefix(stored, "model.da3_metric.")
     token = stored.get(f"model.{'da3.' if nested else ''}backbone.pretrained.camera_token", (0,))
     for model in PRESETS.values():
         if model.has_poses and model.network.backbone.embed_dim == token[-1] and nested == bool(model.metric_network):
             return model
-    raise WeightsError(f"The weights in {folder} have no usable config.json and fit no preset; add their config.json.")
-
-
-def _has_prefix(stored: Iterable[str], prefix: str) -> bool:
-    return any(name.startswith(prefix) for name in stored)
-
-
-def save_checkpoint(network: Network, name: str, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write a checkpoint folder in the official layout.
-
-    Args:
-        network: The trained network; its configuration is written beside its weights.
-        name: `model_name` in `config.json`.
-        folder: Made where needed; each file is written beside and renamed.
-        dtype: Type of the stored tensors.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    values = {"model_name": name, "config": {k: v for k, v in asdict(network.config).items() if v is not None}}
-    beside = folder / f"config.json.{os.getpid()}.part"
-    beside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    beside.replace(folder / "config.json")
-    repeated = tuple(f"output_conv2_aux.{level}.2." for level in (1, 2, 3))
-    tensors: dict[str, Tensor] = {
-        f"model.{key}": tensor.detach().to("cpu", dtype).contiguous()
-        for key, tensor in network.state_dict().items()
-        if not any(part in key for part in repeated)
-    }
-    beside = folder / f"{TENSORS}.{os.getpid()}.part"
-    save_file(tensors, beside, metadata={"format": "pt"})
-    beside.replace(folder / TENSORS)
+    raise WeightsError(f"The weights fit no known model; put their {CONFIG} beside them.")
