@@ -4,6 +4,7 @@ From scratch, cameras emerge late because nothing tells the network which patche
 losses do; their weights are thrown away. What was seen without them stands in the model card.
 """
 
+# mypy: disable-error-code="no-any-return, no-untyped-call"
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from core.model.attention import Attention
 from core.model.network import Network
-from core.model.vision_transformer import Features
+from core.model.vision_transformer import Features, VisionTransformer
 
 from .batches import Batch
 from .losses import masked_mean
@@ -107,6 +108,13 @@ def lookup_loss(query: Tensor, key: Tensor, matches: Tensor) -> Tensor:
     return functional.cross_entropy(logits[known], 1 + wanted[known])
 
 
+def picture_places(size: Sequence[int], patch: int) -> Tensor:
+    """[P, 2] centres of all patches of a picture of (height, width), −1 to 1 across it."""
+    rows, columns = size[0] // patch, size[1] // patch
+    x, y = (2 * torch.arange(columns) + 1) / columns - 1, (2 * torch.arange(rows) + 1) / rows - 1
+    return torch.stack((x.expand(rows, -1), y[:, None].expand(-1, columns)), -1).flatten(0, 1)
+
+
 class Auxiliary(nn.Module):
     """The throw-away heads of one network, and the listeners on its attention."""
 
@@ -116,39 +124,63 @@ class Auxiliary(nn.Module):
         self.patch = config.backbone.patch_size
         self.depth = nn.Linear(config.head.dim_in, CELLS * CELLS)
         self.probes = nn.ModuleList(nn.Linear(config.head.dim_in, 2) for _ in config.backbone.out_layers[1:])
+        self.heads = config.backbone.num_heads
+        head_dim = config.backbone.embed_dim // self.heads
+        self.places = nn.ModuleList(nn.Linear(head_dim, 2) for _ in LOOKUP_BLOCKS)
         self._heard: dict[tuple[int, str], Tensor] = {}
-        blocks = network.backbone["pretrained"].blocks
+        blocks = cast("VisionTransformer", network.backbone["pretrained"]).blocks
         for index in sorted({*MATCHED_BLOCKS, *LOOKUP_BLOCKS}):
             attention = cast("Attention", blocks[index].attn)
-            for name in ("q_norm", "k_norm"):
+            for name in ("q_norm", "k_norm", "qkv"):
                 self._listen(cast("nn.Module", getattr(attention, name)), (index, name))
 
     def _listen(self, module: nn.Module, place: tuple[int, str]) -> None:
         def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            self._heard[place] = output[:, :, 0]  # head 0
+            self._heard[place] = output
 
         module.register_forward_hook(keep)
 
-    def matching(self, batch: Batch, centres: PatchCentres) -> tuple[Tensor, Tensor]:
-        """Mean match and look-up losses over the listened blocks; the network must just have run on this batch."""
-        views, patches = centres.known.shape[1:]
-        if views == 1:
-            return batch.depth.new_zeros(()), batch.depth.new_zeros(())
-        matches = true_matches(batch, centres, self.patch)
-        heard = {place: output.unflatten(1, (views, 1 + patches)) for place, output in self._heard.items()}
-        match = [
-            match_loss(heard[i, "q_norm"][:, :, 1:], heard[i, "k_norm"][:, :, 1:], matches) for i in MATCHED_BLOCKS
-        ]
-        lookup = [lookup_loss(heard[i, "q_norm"], heard[i, "k_norm"], matches) for i in LOOKUP_BLOCKS]
-        return torch.stack(match).mean(), torch.stack(lookup).mean()
+    def _head(self, block: int, name: str, views: int) -> Tensor:
+        """[B, V, 1 + P, D] queries, keys or values of head 0 of the last run."""
+        output = self._heard[block, name]
+        if name == "qkv":
+            output = output.unflatten(-1, (3, self.heads, -1))[:, :, 2]
+        return output[:, :, 0].unflatten(1, (views, -1))
 
-    def probing(self, features: Features, centres: PatchCentres) -> Tensor:
-        """L1 of linear guesses, from each source patch, of its place x/z, y/z in the reference camera."""
+    def matching(self, batch: Batch, centres: PatchCentres) -> dict[str, Tensor]:
+        """Match, look-up and place losses over the listened blocks; the network must just have run on this batch."""
+        views = centres.known.shape[1]
+        if views == 1:
+            return {}
+        matches = true_matches(batch, centres, self.patch)
+        match, lookup = [], []
+        for block in MATCHED_BLOCKS:
+            q, k = (self._head(block, name, views)[:, :, 1:] for name in ("q_norm", "k_norm"))
+            match.append(match_loss(q, k, matches))
+        for block in LOOKUP_BLOCKS:
+            q, k = (self._head(block, name, views) for name in ("q_norm", "k_norm"))
+            lookup.append(lookup_loss(q, k, matches))
+        return {
+            "match": torch.stack(match).mean(),
+            "lookup": torch.stack(lookup).mean(),
+            "place": self._placing(batch, views),
+        }
+
+    def _placing(self, batch: Batch, views: int) -> Tensor:
+        """L1 of linear guesses of each patch's own place from the values that a look-up would hand on."""
+        own = picture_places(batch.depth.shape[-2:], self.patch)
+        values = [self._head(block, "qkv", views)[:, :, 1:] for block in LOOKUP_BLOCKS]
+        return torch.stack([(r(v) - own).abs().mean() for r, v in zip(self.places, values, strict=True)]).mean()
+
+    def probing(self, features: Features, batch: Batch, centres: PatchCentres) -> Tensor:
+        """L1 of linear guesses, from each source patch, of its place in the reference picture (−1 to 1)."""
         if centres.known.shape[1] == 1:
             return centres.points.new_zeros(())
-        z = centres.points[..., 2]
-        place = centres.points[..., :2] / z.clamp_min(0.05)[..., None]
-        mask = centres.known & (z > 0.05) & (place.abs().amax(-1) < 2)
+        height, width = batch.depth.shape[-2:]
+        x, y, z = (centres.points @ batch.image_from_camera[:, :1].mT).unbind(-1)
+        z = z.clamp_min(0.05)
+        place = torch.stack((2 * x / z / width - 1, 2 * y / z / height - 1), -1)
+        mask = centres.known & (centres.points[..., 2] > 0.05) & (place.abs().amax(-1) < 1.2)
         mask[:, 0] = False
         levels: Sequence[Tensor] = features.patches[0][1:]
         guesses = [probe(level) for probe, level in zip(self.probes, levels, strict=True)]

@@ -17,7 +17,8 @@ from .config import PICTURE_SIZES, VIEW_COUNTS
 from .data import VIEWS, DataFolder
 
 Array = NDArray[np.floating[Any]]
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN = np.array((0.485, 0.456, 0.406), np.float32)
+DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,19 @@ class Batch:
     image_from_camera: Tensor
     given: CameraEncoding
 
-    def of_views(self, chosen: Tensor) -> Batch:
-        """The same scenes with only some views, in the same world."""
-        arrays = (self.images, self.depth, self.world_from_camera, self.image_from_camera)
-        return Batch(*(array[:, chosen] for array in arrays), CameraEncoding(*(part[:, chosen] for part in self.given)))
+    def of_pictures(self, chosen: Tensor) -> Batch:
+        """Some of the B · V pictures, each as a scene of one view, in the world that it was in."""
+
+        def pick(x: Tensor) -> Tensor:
+            return x.flatten(0, 1)[chosen, None]
+
+        return Batch(
+            pick(self.images),
+            pick(self.depth),
+            pick(self.world_from_camera),
+            pick(self.image_from_camera),
+            CameraEncoding(*map(pick, self.given)),
+        )
 
 
 def cut(array: NDArray[Any], size: tuple[int, int], axis: int) -> NDArray[Any]:
@@ -123,7 +133,7 @@ def truth(images: NDArray[np.float32], depth: Array, cameras: Array, K: Array) -
     unit = mean_distance(depth, cameras, K)
     given = normalise_for_tokens(cameras)
     cameras[:, :3, 3] /= unit
-    pixels = np.moveaxis((images - np.float32(MEAN)) / np.float32(DEVIATION), -1, 1)
+    pixels = np.moveaxis((images - MEAN) / DEVIATION, -1, 1)
     return tuple(
         np.ascontiguousarray(a, np.float32) for a in (pixels, depth.astype(np.float32) / unit, cameras, K, given)
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.model.config import NetworkConfig
 from core.model.network import Network
@@ -41,20 +41,25 @@ def export(folder: Path, name: str, config: NetworkConfig, weights: Mapping[str,
     (folder / "config.json").write_text(json.dumps({"model_name": name, "config": values}, indent=1) + "\n")
 
 
+def owned(network: Network, helpers: nn.Module) -> dict[str, nn.Parameter]:
+    """All parameters that a run trains, by a name that is theirs alone."""
+    modules = {"network": network, "helpers": helpers}
+    return {f"{kind}.{name}": p for kind, module in modules.items() for name, p in module.named_parameters()}
+
+
 def save_state(
     path: Path,
     network: Network,
-    helpers: torch.nn.Module,
+    helpers: nn.Module,
     average: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
     facts: Mapping[str, float],
 ) -> None:
     """Write everything that a run needs to go on: weights, their average, the optimiser's moments, step and clock."""
-    tensors = {f"network.{name}": p.detach() for name, p in network.named_parameters()}
-    tensors |= {f"helpers.{name}": p.detach() for name, p in helpers.named_parameters()}
+    tensors = {name: parameter.detach() for name, parameter in owned(network, helpers).items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
+    for name, parameter in owned(network, helpers).items():
+        tensors |= {f"optimiser.{name}.{key}": value for key, value in optimiser.state[parameter].items()}
     write(path, {name: t.contiguous().clone() for name, t in tensors.items()}, {"facts": json.dumps(dict(facts))})
 
 
@@ -62,22 +67,19 @@ def save_state(
 def load_state(
     path: Path,
     network: Network,
-    helpers: torch.nn.Module,
+    helpers: nn.Module,
     average: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
 ) -> dict[str, float]:
     """Read a state back into its owners and return its facts."""
-    state: dict[int, dict[str, Tensor]] = {}
     with safe_open(path, "pt") as file:
-        for prefix, module in (("network", network), ("helpers", helpers)):
-            for name, parameter in module.named_parameters():
-                parameter.copy_(file.get_tensor(f"{prefix}.{name}"))
+        stored = set(file.keys())
+        for name, parameter in owned(network, helpers).items():
+            parameter.copy_(file.get_tensor(name))
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if (place := f"optimiser.{name}.{key}") in stored:
+                    optimiser.state[parameter][key] = file.get_tensor(place)
         for name, tensor in average.items():
             tensor.copy_(file.get_tensor(f"average.{name}"))
-        for name in file.keys():  # noqa: SIM118 - not a dictionary
-            if name.startswith("optimiser."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = file.get_tensor(name)
         facts: dict[str, float] = json.loads(file.metadata()["facts"])
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return facts

@@ -31,6 +31,7 @@ class LossWeights:
     patch: float = 1.0
     match: float = 0.15
     lookup: float = 0.3
+    place: float = 1.0
     probe: float = 1.5
 
 
@@ -45,16 +46,16 @@ class Recipe:
     learning_rate: float = 4e-4
     warm_up: float = 0.02
     """Part of the run in which the learning rate rises."""
-    hold: float = 0.35
+    hold: float = 0.45
     """Part of the run after which it falls, as a half cosine, to zero."""
     weight_decay: float = 0.05
     clip: float = 1.0
     average: float = 0.998
     """Decay of the running average of the weights, which is what is shipped."""
-    first_phase: float = 0.4
+    first_phase: float = 0.46
     """Part of the run with a cheap linear depth head in place of the dense one."""
-    dense_views: float = 0.5
-    """Part of the views on which the dense head is run and trained."""
+    dense_images: int = 6
+    """How many of them the dense head is run and trained on."""
     pose_probability: float = 0.2
     """Part of the batches whose cameras are given to the network."""
     weights: LossWeights = LossWeights()

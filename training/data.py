@@ -13,10 +13,9 @@ import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from .cameras import FIELD_OF_VIEW, MODES, Mode, intrinsics, make_cameras
@@ -122,15 +121,15 @@ class DataFolder:
             "image_from_camera": (np.float64, (3, 3)),
         }
         for name, (dtype, shape) in shapes.items():
-            open_memmap(folder / f"{name}.npy", "w+", dtype, (scenes, VIEWS, *shape)).flush()
+            np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (scenes, VIEWS, *shape))  # type: ignore[no-untyped-call]
         cls.open(folder, "r+").report(0)
         return cls.open(folder, "r+")
 
     @classmethod
-    def open(cls, folder: Path, mode: str = "r") -> DataFolder:
+    def open(cls, folder: Path, mode: Literal["r", "r+"] = "r") -> DataFolder:
         """Map the arrays of a folder."""
         names = ("images", "depth", "world_from_camera", "image_from_camera")
-        return cls(folder, *(open_memmap(folder / f"{name}.npy", mode) for name in names))
+        return cls(folder, *(np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False) for name in names))
 
     def report(self, ready: int) -> None:
         """Say how many scenes are whole."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from core.model.network import Network
+from core.model.vision_transformer import VisionTransformer
 
 from .config import Recipe
 
@@ -25,17 +27,18 @@ def sine_positions(dim: int, side: int) -> Tensor:
 @torch.no_grad()
 def initialise(network: Network) -> None:
     """Start values: small random tokens, positions that can be told apart, cameras near the prior's mean."""
-    backbone = network.backbone["pretrained"]
+    backbone = cast("VisionTransformer", network.backbone["pretrained"])
     config = network.config.backbone
     for token in (backbone.cls_token, backbone.camera_token, backbone.pos_embed):
         nn.init.trunc_normal_(token, std=0.02)
     side = config.img_size // config.patch_size
     backbone.pos_embed[0, 1:] += 0.4 * sine_positions(config.embed_dim, side)
     if network.cam_dec is not None:
-        for layer in (network.cam_dec.fc_t, network.cam_dec.fc_qvec, network.cam_dec.fc_fov[0]):
+        field_of_view = cast("nn.Linear", network.cam_dec.fc_fov[0])
+        for layer in (network.cam_dec.fc_t, network.cam_dec.fc_qvec, field_of_view):
             nn.init.trunc_normal_(layer.weight, std=0.01)
         network.cam_dec.fc_qvec.bias.copy_(torch.tensor((0.0, 0.0, 0.0, 1.0)))
-        network.cam_dec.fc_fov[0].bias.copy_(torch.tensor((0.7, 1.0)))
+        field_of_view.bias.copy_(torch.tensor((0.7, 1.0)))
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:

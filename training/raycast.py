@@ -191,14 +191,14 @@ def light_at(point: Array, normal: Array, light: Array, solids: Array, towards: 
         limit = 1.0
     cosine = (normal[0] * towards[0] + normal[1] * towards[1] + normal[2] * towards[2]) / length
     side = 0.5 + 0.3 * normal[0] + 0.2 * normal[1]
-    ambient = light[4] * (0.8 + 0.25 * side + 0.15 * normal[2])
+    ambient = float(light[4] * (0.8 + 0.25 * side + 0.15 * normal[2]))
     if cosine <= 0.0:
         return ambient
     for axis in range(3):
         point[axis] += 1e-4 * unit * normal[axis]
     if is_shadowed(point, towards, limit, solids):
         return ambient
-    return ambient + (1.0 - light[4]) * cosine
+    return ambient + float((1.0 - light[4]) * cosine)
 
 
 @compiled

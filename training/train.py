@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -92,11 +91,10 @@ class Trainer:
         features = self.network.encode([group], camera_tokens=tokens, reference_view="first")
         cameras = self.network.cam_dec(features.cameras)
         centres, weights = patch_centres(batch), self.recipe.weights
-        match, lookup = self.helpers.matching(batch, centres)
+        helping = self.helpers.matching(batch, centres)
         terms = {
-            "match": weights.match * match,
-            "lookup": weights.lookup * lookup,
-            "probe": weights.probe * self.helpers.probing(features, centres),
+            **{name: getattr(weights, name) * value for name, value in helping.items()},
+            "probe": weights.probe * self.helpers.probing(features, batch, centres),
             "patch": weights.patch * self.helpers.patch_depth(features, batch),
             "camera": weights.camera * camera_loss(cameras, batch),
         }
@@ -105,12 +103,12 @@ class Trainer:
         return terms
 
     def dense_losses(self, patches: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
-        """The dense head's terms, on some of the views: the head costs twice what the backbone does."""
-        views = batch.depth.shape[1]
-        chosen = torch.randperm(views)[: max(1, math.ceil(views * self.recipe.dense_views))]
-        part = batch.of_views(chosen)
-        maps = self.network.dense_maps([layer[:, chosen] for layer in patches], batch.depth.shape[-2:], want_rays=True)
-        return dense_objective(maps, part, self.recipe.weights)
+        """The dense head's terms, on some of the pictures: the head costs twice what the backbone does."""
+        count = batch.depth.shape[0] * batch.depth.shape[1]
+        chosen = torch.randperm(count)[: self.recipe.dense_images]
+        layers = [layer.flatten(0, 1)[chosen, None] for layer in patches]
+        maps = self.network.dense_maps(layers, batch.depth.shape[-2:], want_rays=True)
+        return dense_objective(maps, batch.of_pictures(chosen), self.recipe.weights)
 
     def advance(self) -> None:
         """Make one step and move the clock."""
@@ -120,7 +118,7 @@ class Trainer:
         batch = self.sampler.draw(self.recipe.images_per_step)
         terms = self.losses(batch)
         self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip, foreach=True)
         self.optimiser.step()
         self.average.update(self.recipe.average)
