@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from ..errors import WeightsError
 
-Licence = Literal["Apache-2.0", "CC-BY-NC-4.0", "GPL-3.0-or-later", "unknown"]
+Licence = Literal["Apache-2.0", "CC-BY-NC-4.0", "CC0-1.0", "unknown"]
 
 
 @dataclass(frozen=True)

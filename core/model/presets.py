@@ -65,7 +65,7 @@ _NANO = replace(
 PRESETS: Mapping[str, ModelConfig] = {
     model.name: model
     for model in (
-        ModelConfig("nano", "Nano (preview)", _NANO, licence="GPL-3.0-or-later"),
+        ModelConfig("nano", "Nano (preview)", _NANO, licence="CC0-1.0"),
         ModelConfig("small", "Small", _SMALL, licence="Apache-2.0", repositories=("depth-anything/DA3-SMALL",)),
         ModelConfig("base", "Base", _BASE, licence="Apache-2.0", repositories=("depth-anything/DA3-BASE",)),
         ModelConfig(
