@@ -214,7 +214,8 @@ def _told(preset: str) -> ModelConfig:
 
 def _recognise(folder: Path, name: str, stored: Shapes) -> ModelConfig:
     """Which model a checkpoint is: by its `config.json`, by the name it was asked for, or by its tensors."""
-    return _read_config(folder / CONFIG) or PRESETS.get(preset_name(name)) or recognise_tensors(stored)
+    asked = (model for model in PRESETS.values() if preset_name(name) in (model.name, *model.repositories))
+    return _read_config(folder / CONFIG) or next(asked, None) or recognise_tensors(stored)
 
 
 def _read_config(path: Path) -> ModelConfig | None:
