@@ -12,6 +12,7 @@ from image_to_scene.operators.scene import (
     BuildOptions,
     build,
     description,
+    export_glb,
     find_roots,
     make_paths_relative,
     root_of,
@@ -182,6 +183,20 @@ def test_the_artists_scene_stays_as_it_is(make_reconstruction):
     assert bpy.context.selected_objects == [mine]
     assert bpy.context.view_layer.objects.active == mine
     assert names(bpy.data.scenes) == ["Scene"]
+
+
+def test_an_artist_in_edit_mode_stays_there(make_reconstruction, tmp_path):
+    mesh = bpy.data.meshes.new("Mine")
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    mine = bpy.data.objects.new("Mine", mesh)
+    bpy.context.scene.collection.objects.link(mine)
+    mine.select_set(True)
+    bpy.context.view_layer.objects.active = mine
+    bpy.ops.object.mode_set(mode="EDIT")
+    built = build(make_reconstruction(), BuildOptions(), bpy.context.scene)
+    export_glb(built.root, tmp_path / "beside.glb")
+    assert (bpy.context.mode, bpy.context.object) == ("EDIT_MESH", mine)
+    assert len(built.clouds[0].data.attributes["position"].data) == 24 * 16
 
 
 def test_metres_are_metres_in_the_scenes_own_unit(make_reconstruction):
