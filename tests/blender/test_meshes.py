@@ -5,6 +5,8 @@ from dataclasses import replace
 import bpy
 import numpy as np
 import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Euler
 
 from image_to_scene.core.geometry.surfaces import grid_surface
 from image_to_scene.core.types import Reconstruction
@@ -75,6 +77,24 @@ def test_a_render_shows_the_photos_own_colours(photo_view, render, kind):
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.filter_width = 1, False, 0.01
     compare_with_photo(render(scene), kind)
+
+
+@pytest.mark.parametrize("digits", [9, 3])
+def test_blender_sees_every_vertex_at_its_place_in_the_picture(make_view, digits):
+    """Also where a camera was written down with few digits, and so is not quite a rotation."""
+    turn = np.array(Euler((0.4, -1.1, 2.3)).to_matrix()).round(digits)
+    world_from_camera = np.block([[turn, np.array([[0.3], [-0.2], [0.1]])], [np.zeros((1, 3)), np.ones((1, 1))]])
+    scene = bpy.context.scene
+    built = build_meshes(make_view(scale=8, world_from_camera=world_from_camera))
+    match_render(scene, built.cameras[0])
+    bpy.context.view_layer.update()
+    mesh = built.meshes[0].data
+    layer = mesh.uv_layers.active.data
+    for loop in mesh.loops:
+        x, y, _ = world_to_camera_view(scene, built.cameras[0], mesh.vertices[loop.vertex_index].co)
+        u, v = layer[loop.index].uv
+        assert abs(x - u) * scene.render.resolution_x < 0.01
+        assert abs(y - v) * scene.render.resolution_y < 0.01
 
 
 def test_it_is_sound_and_carries_what_is_known(make_view):
