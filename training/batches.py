@@ -13,7 +13,7 @@ from torch import Tensor
 from core.geometry.cameras import invert_rigid, normalise_for_tokens
 from core.model.camera_head import CameraEncoding, encode_cameras
 
-from .config import PICTURE_SIZES, VIEW_COUNTS
+from .config import NEIGHBOURS, PICTURE_SIZES, VIEW_COUNTS
 from .data import VIEWS, DataFolder
 
 Array = NDArray[np.floating[Any]]
@@ -109,7 +109,9 @@ class Sampler:
         return collate([self._scene(int(scene), views, size) for scene in scenes])
 
     def _scene(self, scene: int, views: int, size: tuple[int, int]) -> tuple[NDArray[np.float32], Array, Array, Array]:
-        chosen = self.random.permutation(VIEWS)[:views]
+        window = max(views, VIEWS // 2) if self.random.random() < NEIGHBOURS else VIEWS
+        first = int(self.random.integers(VIEWS - window + 1))
+        chosen = first + self.random.permutation(window)[:views]
         images, depth = cut(self.data.images[scene][chosen], size, 1), cut(self.data.depth[scene][chosen], size, 1)
         cameras, K = self.data.world_from_camera[scene][chosen], self.data.image_from_camera[scene][chosen].copy()
         K[:, :2, 2] = size[0] / 2, size[1] / 2

@@ -18,6 +18,10 @@ VIEW_COUNTS: tuple[tuple[int, float], ...] = ((1, 0.08), (2, 0.27), (3, 0.17), (
 """Views of a batch's scenes, with probability."""
 
 
+NEIGHBOURS = 0.5
+"""Part of the scenes whose views are taken close together on the path, not from all of it."""
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """How much each term counts; names as in `losses.py` and `auxiliary.py`."""
@@ -26,6 +30,7 @@ class LossWeights:
     ray: float = 1.0
     point: float = 1.0
     camera: float = 5.0
+    baseline: float = 0.5
     gradient: float = 1.0
     confidence: float = 0.2
     patch: float = 1.0
@@ -44,18 +49,20 @@ class Recipe:
     """Length of the whole run; the learning rate follows the clock, so that it always ends at zero."""
     images_per_step: int = 16
     learning_rate: float = 4e-4
+    head_factor: float = 2.5
+    """How much faster the dense head learns than the rest."""
     warm_up: float = 0.02
     """Part of the run in which the learning rate rises."""
     hold: float = 0.45
     """Part of the run after which it falls, as a half cosine, to zero."""
     weight_decay: float = 0.05
     clip: float = 1.0
-    average: float = 0.998
+    average: float = 0.995
     """Decay of the running average of the weights, which is what is shipped."""
     first_phase: float = 0.46
     """Part of the run with a cheap linear depth head in place of the dense one."""
-    dense_images: int = 6
+    dense_images: int = 5
     """How many of them the dense head is run and trained on."""
-    pose_probability: float = 0.2
+    pose_probability: float = 0.1
     """Part of the batches whose cameras are given to the network."""
     weights: LossWeights = LossWeights()

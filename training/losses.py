@@ -87,6 +87,16 @@ def camera_loss(cameras: CameraEncoding, batch: Batch) -> Tensor:
     return translation + rotation + (cameras.field_of_view - field_of_view).abs().mean()
 
 
+def baseline_loss(cameras: CameraEncoding, batch: Batch) -> Tensor:
+    """Error of the step between every two camera centres, in parts of the true step: short ones count too."""
+    centres, true = cameras.translation, batch.world_from_camera[..., :3, 3]
+    first, second = torch.triu_indices(centres.shape[1], centres.shape[1], 1)
+    step, error = true[:, second] - true[:, first], centres[:, second] - centres[:, first]
+    return masked_mean(
+        (error - step).norm(dim=-1) / step.norm(dim=-1).clamp_min(0.05), torch.ones_like(step[..., 0], dtype=torch.bool)
+    )
+
+
 def dense_objective(output: DenseMaps, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     """The dense head's terms, already weighted; `output` has leading sizes [B, V]."""
     assert output.confidence is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -49,13 +48,17 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * fall))
 
 
-def make_optimiser(modules: Iterable[nn.Module], recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only."""
-    parameters = [p for module in modules for p in module.parameters()]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2 and p.shape[0] > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2 or p.shape[0] == 1], "weight_decay": 0.0},
-    ]
+def make_optimiser(network: Network, helpers: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices only; the dense head, which starts late, learns faster."""
+    groups = []
+    for factor, parameters in (
+        (recipe.head_factor, list(network.head.parameters())),
+        (1.0, [p for n, p in network.named_parameters() if not n.startswith("head.")] + list(helpers.parameters())),
+    ):
+        matrices = [p for p in parameters if p.ndim >= 2 and p.shape[0] > 1]
+        others = [p for p in parameters if p.ndim < 2 or p.shape[0] == 1]
+        groups.append({"params": matrices, "weight_decay": recipe.weight_decay, "factor": factor})
+        groups.append({"params": others, "weight_decay": 0.0, "factor": factor})
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
 
 

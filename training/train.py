@@ -26,7 +26,7 @@ from .batches import Batch, Sampler
 from .checkpoint import export, load_state, save_state
 from .config import Recipe
 from .data import DataFolder
-from .losses import camera_loss, dense_objective
+from .losses import baseline_loss, camera_loss, dense_objective
 from .monitor import measure
 from .optimisation import Average, initialise, learning_rate, make_optimiser
 
@@ -74,7 +74,7 @@ class Trainer:
         network = Network(NANO)
         initialise(network)
         helpers = Auxiliary(network)
-        optimiser = make_optimiser((network, helpers), recipe)
+        optimiser = make_optimiser(network, helpers, recipe)
         return cls(recipe, Sampler(data, recipe.seed), network, helpers, Average.of(network), optimiser)
 
     @property
@@ -97,6 +97,7 @@ class Trainer:
             "probe": weights.probe * self.helpers.probing(features, batch, centres),
             "patch": weights.patch * self.helpers.patch_depth(features, batch),
             "camera": weights.camera * camera_loss(cameras, batch),
+            "baseline": weights.baseline * baseline_loss(cameras, batch),
         }
         if self.progress >= self.recipe.first_phase:
             terms |= self.dense_losses(features.patches[0], batch)
@@ -114,7 +115,7 @@ class Trainer:
         """Make one step and move the clock."""
         began = time.perf_counter()
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.progress)
+            group["lr"] = group["factor"] * learning_rate(self.recipe, self.progress)
         batch = self.sampler.draw(self.recipe.images_per_step)
         terms = self.losses(batch)
         self.optimiser.zero_grad(set_to_none=True)

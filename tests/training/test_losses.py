@@ -13,7 +13,16 @@ from training.auxiliary import lookup_loss, match_loss, patch_centres, true_matc
 from training.batches import collate, cut, mean_distance, mirror
 from training.config import LossWeights
 from training.data import make_shots
-from training.losses import at_rays, camera_loss, confident, dense_objective, gradient_loss, masked_mean, true_rays
+from training.losses import (
+    at_rays,
+    baseline_loss,
+    camera_loss,
+    confident,
+    dense_objective,
+    gradient_loss,
+    masked_mean,
+    true_rays,
+)
 
 SIZE = (84, 56)
 
@@ -100,6 +109,15 @@ def test_camera_loss_is_zero_at_the_truth_and_linear_in_translation(batch):
     assert float(camera_loss(perfect, batch)) == pytest.approx(0.0, abs=1e-6)
     moved = CameraEncoding(perfect.translation + 0.3, perfect.quaternion, perfect.field_of_view)
     assert float(camera_loss(moved, batch)) == pytest.approx(0.3, abs=1e-6)
+
+
+def test_baseline_loss_is_relative_to_each_step_and_blind_to_a_common_shift(batch):
+    sizes = torch.tensor((56.0, 84.0))
+    perfect = encode_cameras(batch.world_from_camera, batch.image_from_camera, sizes)
+    shifted = CameraEncoding(perfect.translation + 0.3, perfect.quaternion, perfect.field_of_view)
+    assert float(baseline_loss(shifted, batch)) == pytest.approx(0.0, abs=1e-5)
+    doubled = CameraEncoding(2 * perfect.translation, perfect.quaternion, perfect.field_of_view)
+    assert float(baseline_loss(doubled, batch)) == pytest.approx(1.0, abs=1e-5)  # steps here are above the clamp
 
 
 def test_pixels_at_rays_hold_the_cells_centres():
