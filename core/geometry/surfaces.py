@@ -7,6 +7,7 @@ camera it covers the picture completely. Nothing is cut here: what a cut needs i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,14 +99,19 @@ def point_cloud(view: ReconstructedView) -> PointCloud:
     """Gather the pixels of one view whose position is known."""
     depth = known_depth(view)
     positions = view_points(view)
-    known = np.isfinite(positions).all(axis=-1)
+    known = np.flatnonzero(np.isfinite(positions[..., 0] + positions[..., 1] + positions[..., 2]))
+
+    def gather(pixels: NDArray[Any]) -> NDArray[Any]:
+        flat = np.asarray(pixels).reshape(-1, *pixels.shape[2:])
+        return flat if len(known) == len(flat) else flat[known]
+
     return PointCloud(
-        positions=positions[known].astype(np.float32, copy=False),
-        colours=np.asarray(view.image)[known],
-        depth=depth[known],
-        depth_jump=depth_jump(depth)[known],
-        confidence=None if view.confidence is None else np.asarray(view.confidence)[known],
-        sky=None if view.sky is None else np.asarray(view.sky)[known],
+        positions=gather(positions).astype(np.float32, copy=False),
+        colours=gather(view.image),
+        depth=gather(depth),
+        depth_jump=gather(depth_jump(depth)),
+        confidence=None if view.confidence is None else gather(view.confidence),
+        sky=None if view.sky is None else gather(view.sky),
     )
 
 
