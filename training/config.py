@@ -30,7 +30,7 @@ class LossWeights:
     ray: float = 1.0
     point: float = 1.0
     camera: float = 5.0
-    baseline: float = 0.5
+    baseline: float = 1.5
     gradient: float = 1.0
     confidence: float = 0.2
     patch: float = 1.0

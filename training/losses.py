@@ -77,14 +77,14 @@ def ray_and_point_loss(output: DenseMaps, batch: Batch, weights: LossWeights) ->
 
 
 def camera_loss(cameras: CameraEncoding, batch: Batch) -> Tensor:
-    """L1 of translation, unit quaternion (real part ≥ 0) and both fields of view."""
+    """L1 of translation, unit quaternion (real part ≥ 0) and, at half weight, field of view."""
     sizes = torch.tensor(batch.depth.shape[-2:], dtype=torch.float32)
     focal = torch.stack((batch.image_from_camera[..., 1, 1], batch.image_from_camera[..., 0, 0]), -1)
     field_of_view = 2 * torch.atan(sizes / 2 / focal)
     quaternion = quaternion_from_rotation(batch.world_from_camera)
     translation = (cameras.translation - batch.world_from_camera[..., :3, 3]).abs().mean()
     rotation = (cameras.quaternion - quaternion).abs().mean()
-    return translation + rotation + (cameras.field_of_view - field_of_view).abs().mean()
+    return translation + rotation + 0.5 * (cameras.field_of_view - field_of_view).abs().mean()
 
 
 def baseline_loss(cameras: CameraEncoding, batch: Batch) -> Tensor:
