@@ -26,6 +26,7 @@ from .geometry.cameras import (
     check_intrinsics,
     check_rigid,
     intrinsics_from_field_of_view,
+    nearest_rigid,
     normalise_for_tokens,
     rebase,
     square_pixels,
@@ -239,7 +240,7 @@ def _ray_points(
 
 
 def _given(views: Sequence[View]) -> FloatArray:
-    return np.stack([np.asarray(view.world_from_camera, dtype=np.float64) for view in views])
+    return nearest_rigid(np.stack([np.asarray(view.world_from_camera, dtype=np.float64) for view in views]))
 
 
 def _metres(depths: Sequence[FloatArray], draft: _Draft) -> list[FloatArray]:

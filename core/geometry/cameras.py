@@ -83,6 +83,14 @@ def check_rigid(world_from_camera: FloatArray, name: str = "The camera") -> Floa
     return matrix
 
 
+def nearest_rigid(transform: FloatArray) -> FloatArray:
+    """Return the rigid transforms nearest to [..., 4, 4], so that a camera given with few digits is exactly one."""
+    left, _, right = np.linalg.svd(transform[..., :3, :3])
+    rigid = np.array(transform, dtype=np.float64)
+    rigid[..., :3, :3], rigid[..., 3, :] = left @ right, (0.0, 0.0, 0.0, 1.0)
+    return rigid
+
+
 def check_intrinsics(image_from_camera: FloatArray, name: str = "The camera") -> FloatArray:
     """Return pinhole intrinsics [..., 3, 3] as float64 after checking that they are.
 

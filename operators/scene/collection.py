@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ...core.geometry.cameras import BLENDER_FROM_FIRST_VIEW
+from ...core.geometry.cameras import BLENDER_FROM_FIRST_VIEW, nearest_rigid
 from ...core.geometry.surfaces import camera_or_origin
 from ...core.types import FloatArray, ReconstructedView, Reconstruction
 
@@ -35,15 +35,7 @@ def _moved(view: ReconstructedView, root_from_world: FloatArray) -> Reconstructe
     points = view.points
     if points is not None:
         points = (points @ root_from_world[:3, :3].T + root_from_world[:3, 3]).astype(points.dtype)
-    return replace(view, world_from_camera=_rigid(root_from_world @ camera_or_origin(view)), points=points)
-
-
-def _rigid(transform: FloatArray) -> FloatArray:
-    """Return the nearest rigid transform, so that a camera given with few digits and its mesh agree in Blender."""
-    left, _, right = np.linalg.svd(transform[:3, :3])
-    rigid = np.eye(4)
-    rigid[:3, :3], rigid[:3, 3] = left @ right, transform[:3, 3]
-    return rigid
+    return replace(view, world_from_camera=nearest_rigid(root_from_world @ camera_or_origin(view)), points=points)
 
 
 def new_collection(name: str, scene: bpy.types.Scene) -> bpy.types.Collection:

@@ -125,8 +125,17 @@ def test_given_cameras_hold_and_set_the_unit(count, unit, point_source, seed):
     expected = np.stack([unproject(depth[i], K, truth[i]) for i in range(count)])
     np.testing.assert_allclose(world_points(result), expected, atol=1e-3 * max(1.0, np.abs(expected).max()))
     for view, camera in zip(result.views, truth, strict=True):
-        assert np.array_equal(view.world_from_camera, camera)
+        np.testing.assert_allclose(view.world_from_camera, camera, atol=1e-12)
         assert view.intrinsics_origin == "given"
+
+
+def test_a_given_camera_of_few_digits_becomes_exactly_rigid():
+    truth = cameras(2)
+    result = built(request(2, np.round(truth, 3)), predicted(truth, depths(2)), K)
+    for view, camera in zip(result.views, truth, strict=True):
+        rotation = view.world_from_camera[:3, :3]
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+        np.testing.assert_allclose(view.world_from_camera, camera, atol=2e-3)
 
 
 def test_one_given_camera_tells_no_scale():
