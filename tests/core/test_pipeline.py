@@ -16,7 +16,7 @@ from image_to_scene.core.types import Request, View
 pytest.importorskip("torch", reason="the network needs torch, which Blender's own Python does not have")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import write_tiny_checkpoint  # noqa: E402
+import write_tiny_checkpoint
 
 K_SOURCE = np.array([[200.0, 0.0, 100.0], [0.0, 200.0, 70.0], [0.0, 0.0, 1.0]])
 
