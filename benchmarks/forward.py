@@ -5,7 +5,7 @@
 The official side runs in fp32 without autocast, in inference mode (its own API would choose fp16 on a CPU, which is
 three times slower); both sides use whichever of one and two threads is faster for them. Runs alternate in one process,
 so that a busy machine slows both; the ratio is taken pair by pair and printed with its spread. Peak memory is measured
-in a process of its own for each side.
+in a process of its own for each side (on Linux only).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import io
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,6 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/core/model")]
 
 import conftest  # noqa: E402, F401 - makes the checkout importable as `image_to_scene`
 import networks  # noqa: E402
-import official_network  # noqa: E402
 import torch  # noqa: E402
 
 from image_to_scene.core.model.network import Network  # noqa: E402
@@ -38,9 +36,12 @@ from image_to_scene.core.model.presets import PRESETS  # noqa: E402
 def build(side: str) -> Any:
     """One side's network with DA3-SMALL's sizes and the same random weights for both."""
     config = PRESETS["small"].network
+    if side == "ours":
+        return networks.randomise(Network(config))
     with quiet():
-        network = official_network.official_network(config) if side == "official" else Network(config)
-    return networks.randomise(network)
+        import official_network
+
+        return networks.randomise(official_network.official_network(config))
 
 
 def quiet() -> contextlib.AbstractContextManager[Any]:
@@ -88,11 +89,10 @@ def peak(side: str, views: int, size: tuple[int, int]) -> float:
 
 
 def print_peak(side: str, views: int, size: tuple[int, int]) -> None:
-    """The child's part of `peak`."""
-    network = build(side)
-    seconds(network, torch.randn(1, views, 3, *size), threads=1)
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+    """The child's part of `peak`; `getrusage` would report the parent's peak where that is higher."""
+    seconds(build(side), torch.randn(1, views, 3, *size), threads=1)
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    print(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024)
 
 
 def main() -> None:

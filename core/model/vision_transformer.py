@@ -102,7 +102,7 @@ class VisionTransformer(nn.Module):
         reference = torch.zeros(tokens[0].shape[0], dtype=torch.long, device=tokens[0].device)
         for i, block in enumerate(self.blocks):
             if i == self.config.alt_start - 1 and camera_tokens is None:
-                reference = choose_reference_view(_in_order(_first_tokens(tokens), order), reference_view)
+                reference = choose_reference_view(_in_order([x[:, :, 0] for x in tokens], order), reference_view)
             if i == self.config.alt_start:
                 cameras = self._learned_cameras(reference, len(order)) if camera_tokens is None else camera_tokens
                 tokens = _with_cameras(tokens, groups, cameras)
@@ -132,7 +132,7 @@ class VisionTransformer(nn.Module):
         """Turn [B, V, 3, H, W] into tokens [B, V, 1 + P, C]."""
         batch, views = images.shape[:2]
         patches = self.patch_embed(images.flatten(0, 1))
-        tokens = torch.cat((self.cls_token.expand(batch * views, -1, -1).to(patches.dtype), patches), dim=1)
+        tokens = torch.cat((self.cls_token.expand(batch * views, -1, -1), patches), dim=1)
         return (tokens + self._position_embedding(*grid)).unflatten(0, (batch, views))
 
     def _position_embedding(self, rows: int, columns: int) -> Tensor:
@@ -155,9 +155,8 @@ class VisionTransformer(nn.Module):
         camera, patches = self.pos_embed.float().split((1, side * side), dim=1)
         scale = ((rows + 0.1) / side, (columns + 0.1) / side)
         square = patches.mT.unflatten(-1, (side, side))
-        return torch.cat(
-            (camera, functional.interpolate(square, scale_factor=scale, mode="bicubic").flatten(2).mT), dim=1
-        )
+        resampled = functional.interpolate(square, scale_factor=scale, mode="bicubic")
+        return torch.cat((camera, resampled.flatten(2).mT), dim=1)
 
     def _run_local(self, block: nn.Module, tokens: list[Tensor], grids: list[tuple[int, int]], i: int) -> list[Tensor]:
         """Attend within each view."""
@@ -207,14 +206,10 @@ class VisionTransformer(nn.Module):
         for x, own in zip(tokens, local, strict=True):
             patches, camera = self.norm(x[:, :, 1:]), x[:, :, 0]
             if self.config.cat_token:  # only the joint half is normalised
-                patches = torch.cat((own[:, :, 1:].to(patches.dtype), patches), dim=-1)
+                patches = torch.cat((own[:, :, 1:], patches), dim=-1)
                 camera = torch.cat((own[:, :, 0], camera), dim=-1)
             results.append((patches, camera))
         return results
-
-
-def _first_tokens(tokens: list[Tensor]) -> list[Tensor]:
-    return [x[:, :, 0] for x in tokens]
 
 
 def _in_order(values: list[Tensor], order: list[int]) -> Tensor:
@@ -229,5 +224,5 @@ def _with_cameras(tokens: list[Tensor], groups: Sequence[ViewGroup], cameras: Te
     results = []
     for x, group in zip(tokens, groups, strict=True):
         own = cameras[:, torch.tensor(group.indices, device=x.device)]
-        results.append(torch.cat((own[:, :, None].to(x.dtype), x[:, :, 1:]), dim=2))
+        results.append(torch.cat((own[:, :, None], x[:, :, 1:]), dim=2))
     return results
