@@ -46,11 +46,12 @@ def render(path: Path) -> Image.Image:
         item.hide_render = item.type != "MESH"
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising = 8, False
-    scene.render.resolution_percentage = 100
+    scene.render.film_transparent = True  # what was never seen is white, not black
     with tempfile.TemporaryDirectory() as folder:
         scene.render.filepath = str(Path(folder) / "render.png")
         bpy.ops.render.render(write_still=True)
-        return Image.open(scene.render.filepath).convert("RGB").copy()
+        seen = Image.open(scene.render.filepath).convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
 
 
 def middle(scene: bpy.types.Scene) -> Vector:

@@ -35,9 +35,12 @@ def main() -> int:
     batch(pictures, "scene_with_known_cameras.blend", *known)
     preview = OUT / "preview.png"
     scenes = (OUT / "scene.blend", OUT / "scene_with_known_cameras.blend")
-    subprocess.run([sys.executable, ROOT / "demo" / "preview.py", preview, *scenes], check=True)
+    subprocess.run(
+        [sys.executable, ROOT / "demo" / "preview.py", preview, *scenes], check=True, stdout=subprocess.DEVNULL
+    )
 
-    true_depth = np.load(PICTURES / "depth.npz")["depth"].astype(np.float32)
+    with np.load(PICTURES / "depth.npz") as depths:
+        true_depth = np.stack([depths[picture.name] for picture in pictures])
     true_cameras = np.array([view["world_from_camera"] for view in json.loads(cameras.read_text())["views"]])
     without = compare(load(OUT / "without_cameras"), true_depth, true_cameras)
     given = compare(load(OUT / "with_cameras"), true_depth, true_cameras)
