@@ -112,6 +112,12 @@ def title(name: str) -> str:
     return preset.title if preset else Path(name).name
 
 
+def purpose(name: str) -> str:
+    """Return what a preset is for, in a few words."""
+    size = f"made for {PRESETS[name].resolution} pixels"
+    return f"To try out, {size}" if name == PREVIEW else size.capitalize()
+
+
 def licence(name: str) -> str:
     """Return the licence of a model's weights."""
     config = config_of(name)

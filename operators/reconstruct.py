@@ -16,7 +16,7 @@ from .settings import build_options_from, request_from, worker_python
 
 log = logging.getLogger(__name__)
 
-TICK: Final = 0.1
+TICK: Final = 0.05
 """Seconds between two looks at the worker."""
 
 DEFECT: Final = "Image to Scene met an error of its own: details are in the system console."
@@ -30,6 +30,7 @@ class IMAGETOSCENE_OT_reconstruct(bpy.types.Operator):
     bl_options = {"UNDO"}  # not REGISTER: to adjust the last operation would be to run the network again
 
     _run: Run | None = None
+    _status: str | None = None
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -66,9 +67,10 @@ class IMAGETOSCENE_OT_reconstruct(bpy.types.Operator):
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
-        show_progress(context, self._run)
-        outcome = self._guarded(self._advance, context)
-        return self._end(context, outcome) if outcome else {"PASS_THROUGH"}
+        if outcome := self._guarded(self._advance, context):
+            return self._end(context, outcome)
+        self._show(context, self._run.status)
+        return {"PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator: its window was closed, or another file is opened."""
@@ -94,8 +96,14 @@ class IMAGETOSCENE_OT_reconstruct(bpy.types.Operator):
         if self._run is not None:
             session.finish(self._run)
             self._run = None
-        show_progress(context, None)
+        self._show(context, None)
         return outcome
+
+    def _show(self, context: bpy.types.Context, status: str | None) -> None:
+        """Show a status once."""
+        if status != self._status:
+            self._status = status
+            show_status(context, f"{status} · Esc cancels" if status else None)
 
     def _guarded(self, step: Callable[[bpy.types.Context], Outcome], context: bpy.types.Context) -> Outcome:
         """Do a step; a failure becomes one sentence and the end of the run, with the scene left as it was."""
@@ -147,17 +155,15 @@ def build_run(run: Run, options: BuildOptions, scene: bpy.types.Scene) -> list[B
     return built
 
 
-def show_progress(context: bpy.types.Context, run: Run | None) -> None:
-    """Write a run's progress into the status bar and redraw the sidebars; None: the run is over."""
-    if bpy.app.background:
-        return
-    text = None if run is None else f"{run.progress.stage} {run.progress.done}/{run.progress.total} · Esc cancels"
+def show_status(context: bpy.types.Context, text: str | None) -> None:
+    """Write into the status bar and redraw the sidebars, and no more than that; None: give the bar back."""
     if context.workspace is not None:
         context.workspace.status_text_set(text)
     for window in manager_of(context).windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+            for region in area.regions:
+                if area.type == "VIEW_3D" and region.type == "UI":
+                    region.tag_redraw()
 
 
 def find_scene(session_uid: int) -> bpy.types.Scene:

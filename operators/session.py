@@ -16,7 +16,7 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
-from ..core.errors import ImageToSceneError
+from ..core.errors import ImageToSceneError, WorkerError
 from ..core.types import Progress, Reconstruction, Request
 from ..core.worker.client import Worker, error_from
 from ..core.worker.protocol import ErrorMessage, Message, ProgressMessage, ResultMessage, WarningMessage
@@ -55,6 +55,12 @@ class Run:
         self._folder = folder
         worker.submit(request, folder)
 
+    @property
+    def status(self) -> str:
+        """How far it is, for the artist."""
+        step = self.progress
+        return "Cancelling" if self.is_cancelling else f"{step.stage} {step.done}/{step.total}"
+
     def advance(self) -> bool:
         """Take what the worker said since the last call; return whether the run is over. Never waits."""
         for message in self._worker.poll():
@@ -92,7 +98,8 @@ class Run:
             self.folders, self.is_done = message.folders, True
         elif isinstance(message, ErrorMessage):
             self.error, self.is_done = error_from(message), True
-            log.warning("%s\n%s", message.text, message.trace)
+            level = logging.ERROR if isinstance(self.error, WorkerError) else logging.DEBUG
+            log.log(level, "%s\n%s", message.text, message.trace)
 
 
 class Session:

@@ -16,7 +16,7 @@ TAB: Final = "Image to Scene"
 class IMAGETOSCENE_UL_pictures(bpy.types.UIList):
     """The list of pictures."""
 
-    def draw_item(
+    def draw_item(  # type: ignore[override]
         self,
         _context: bpy.types.Context,
         layout: bpy.types.UILayout,
@@ -25,6 +25,7 @@ class IMAGETOSCENE_UL_pictures(bpy.types.UIList):
         _icon: int,
         _active_data: Any,
         _active_property: str,
+        *_unused: int,
     ) -> None:
         """Draw one picture by its file's name."""
         layout.label(text=item.name, icon="IMAGE_DATA", translate=False)
@@ -143,18 +144,16 @@ def _draw_model(layout: bpy.types.UILayout, settings: Any) -> None:
 def _draw_licence(layout: bpy.types.UILayout, settings: Any, name: str) -> None:
     column = layout.column(align=True)
     column.label(text=f"Weights: {models.licence(name)}", icon="INFO", translate=False)
-    if name == models.PREVIEW:
-        column.label(text="For trying out, not for production", icon="BLANK1")
+    column.label(text=models.purpose(name), icon="BLANK1", translate=False)
     if models.is_non_commercial(name):
         column.prop(settings, "accepts_non_commercial")
 
 
 def _draw_run(layout: bpy.types.UILayout, run: Run) -> None:
     step = run.progress
-    text = "Cancelling" if run.is_cancelling else f"{step.stage} {step.done}/{step.total}"
     row = layout.row(align=True)
     row.scale_y = 1.5
-    row.progress(factor=step.done / max(1, step.total), text=text)
+    row.progress(factor=step.done / max(1, step.total), text=run.status)
     row.operator("image_to_scene.cancel", text="", icon="X")
 
 

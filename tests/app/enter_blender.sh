@@ -17,4 +17,4 @@ exec unshare -m --propagation private bash -c '
   mount --bind "$share" "$root$share"
   exec chroot "$root" env -i HOME=/root PATH=/usr/bin:/bin LC_ALL=C.UTF-8 LIBGL_ALWAYS_SOFTWARE=1 \
     ${DISPLAY:+DISPLAY="$DISPLAY"} ${BLENDER_USER_RESOURCES:+BLENDER_USER_RESOURCES="$BLENDER_USER_RESOURCES"} \
-    ${IMAGE_TO_SCENE_PYTHON:+IMAGE_TO_SCENE_PYTHON="$IMAGE_TO_SCENE_PYTHON"} ${OMP_NUM_THREADS:+OMP_NUM_THREADS="$OMP_NUM_THREADS"} "$@"' enter "$@"
+    ${OMP_NUM_THREADS:+OMP_NUM_THREADS="$OMP_NUM_THREADS"} "$@"' enter "$@"

@@ -2,7 +2,8 @@
 # A real Blender application with a virtual screen in one folder, for the window tests: Debian sid by debootstrap.
 #
 #   tests/app/make_blender.sh FOLDER [SUITE]      (root, about 2.5 GB, some minutes)
-#   export IMAGE_TO_SCENE_BLENDER="tests/app/enter_blender.sh FOLDER"
+#   export IMAGE_TO_SCENE_BLENDER="tests/app/enter_blender.sh FOLDER xvfb-run -a -s '-screen 0 1280x800x24' blender"
+#   python -m pytest tests/app
 #
 # The suite's own Python carries torch, so the same folder also holds the worker's interpreter. The folder must not
 # exist yet; a half-made one is removed, so that none is ever taken for a whole one.
@@ -32,7 +33,7 @@ chroot "$folder" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 sh -c '
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 \
     blender python3-numpy python3-requests python3-zstandard python3-cattr \
-    python3-torch python3-safetensors python3-pil libopenblas0-pthread \
+    python3-torch python3-safetensors python3-pil python3-huggingface-hub libopenblas0-pthread \
     libgl1-mesa-dri libegl1 libgl1 fonts-dejavu-core xvfb xauth imagemagick
   apt-get clean
   rm -rf /var/lib/apt/lists/*' >>"$log" 2>&1
