@@ -14,11 +14,11 @@ PICTURE_SIZES: tuple[tuple[tuple[int, int], float], ...] = (
 )
 """(width, height) of a batch's pictures, with probability: centred cuts of the 126 × 126 that are drawn."""
 
-VIEW_COUNTS: tuple[tuple[int, float], ...] = ((1, 0.08), (2, 0.27), (3, 0.17), (4, 0.34), (6, 0.14))
+VIEW_COUNTS: tuple[tuple[int, float], ...] = ((1, 0.05), (2, 0.17), (3, 0.16), (4, 0.43), (6, 0.19))
 """Views of a batch's scenes, with probability."""
 
 
-NEIGHBOURS = 0.5
+NEIGHBOURS = 0.3
 """Part of the scenes whose views are taken close together on the path, not from all of it."""
 
 
