@@ -65,6 +65,7 @@ class Worker:
         self._pending: int | None = None
         self._last = 0
         self._deadline: float | None = None
+        self._unheard: ReconstructCommand | None = None
         self._log: deque[str] = deque()
 
     @property
@@ -105,12 +106,18 @@ class Worker:
         if self._pending is not None:
             raise WorkerError("A reconstruction is already running: wait for it or cancel it first.")
         self.poll()  # notices a process that died since the last request
+        is_reused = self._child is not None
+        self._last += 1
+        command = ReconstructCommand(self._last, request, output.absolute())
+        self._send(command)
+        self._pending = self._last
+        self._unheard = command if is_reused else None
+        return self._last
+
+    def _send(self, command: ReconstructCommand) -> None:
         self.start()
         assert self._child is not None  # noqa: S101 - start() either made it or raised
-        self._last += 1
-        self._pending = self._last
-        self._child.send(ReconstructCommand(self._last, request, output.absolute()))
-        return self._last
+        self._child.send(command)
 
     def poll(self) -> list[Message]:
         """All messages since the last call, in order; never waits."""
@@ -131,7 +138,7 @@ class Worker:
     def close(self) -> None:
         """End the process at once; a request that was running is answered by nothing any more."""
         self._discard()
-        self._pending = self._deadline = None
+        self._pending = self._deadline = self._unheard = None
 
     def wait(self, number: int, on_progress: OnProgress | None = None, poll_interval: float = 0.05) -> ResultMessage:
         """Wait for the answer to a request: for scripts and `blender -b`, where nothing else is to be done.
@@ -168,13 +175,27 @@ class Worker:
         if isinstance(item, ReadyMessage):
             self.ready = item
             return [item]
-        return self._answered(item) if item.id == self._pending else []
+        if item.id != self._pending:
+            return []
+        self._unheard = None
+        return self._answered(item)
 
     def _lost(self, reason: WorkerError | Ended) -> list[Message]:
         """A child that ended, or talks nonsense, is of no more use; the next request starts another."""
         text = self._ending(reason.returncode) if isinstance(reason, Ended) else str(reason)
         self._discard()
+        if self._unheard is not None and self._deadline is None:
+            return self._sent_again(self._unheard)
         return self._failed(WorkerError.__name__, text)
+
+    def _sent_again(self, command: ReconstructCommand) -> list[Message]:
+        """Give a new process the request that an older one, dying, never heard of."""
+        self._unheard = None
+        try:
+            self._send(command)
+        except WorkerError as error:
+            return self._failed(WorkerError.__name__, str(error))
+        return []
 
     def _answered(self, message: ProgressMessage | WarningMessage | ResultMessage | ErrorMessage) -> list[Message]:
         if isinstance(message, ErrorMessage):
@@ -195,7 +216,7 @@ class Worker:
     def _failed(self, kind: str, text: str, trace: str = "") -> list[Message]:
         """The one error that ends the pending request, if there is one; after a cancel, whatever happened is that."""
         number, is_cancelled = self._pending, self._deadline is not None
-        self._pending = self._deadline = None
+        self._pending = self._deadline = self._unheard = None
         if number is None:
             return []
         if is_cancelled:
