@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 
 import bpy
+from mathutils import Euler
 
 FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
 NAME = "bl_ext.user_default.image_to_scene"
@@ -185,12 +186,21 @@ def reconstruct(button):
 
 
 def show_result():
-    viewport().spaces.active.shading.type = "MATERIAL"
-    viewport().spaces.active.overlay.show_floor = False
+    space = viewport().spaces.active
+    space.shading.light, space.shading.color_type = "FLAT", "TEXTURE"
+    space.overlay.show_relationship_lines = False
+    for item in bpy.context.scene.objects:
+        item.hide_set(item.type == "POINTCLOUD")  # in Solid they are white and hide the textures
     with in_viewport():
         bpy.ops.view3d.view_all()
-    yield 3.0
+    space.region_3d.view_rotation = Euler((1.15, 0.0, 0.25)).to_quaternion()
+    space.region_3d.view_distance *= 0.42
+    yield 2.0
+    sidebar().tag_redraw()
+    yield 2.0
     screenshot("window.png")
+    for item in bpy.context.scene.objects:
+        item.hide_set(False)
 
 
 def undo_and_redo():
