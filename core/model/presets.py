@@ -144,7 +144,7 @@ def parse_config(values: Mapping[str, Any]) -> ModelConfig | None:
     sizes = values.get("config")
     sizes = sizes if isinstance(sizes, Mapping) else {}
     name = values.get("model_name", sizes.get("model_name"))
-    preset = PRESETS.get(OFFICIAL_NAMES.get(str(name), ""))
+    preset = PRESETS.get(preset_name(str(name)))
     if "backbone" not in sizes:
         return preset
     network = parse_network({key: value for key, value in sizes.items() if key != "model_name"})

@@ -135,7 +135,9 @@ def test_a_named_preset_goes_before_config_json(folder):
         Checkpoint(str(folder), preset="tiny")
 
 
-@pytest.mark.parametrize("values", [{"model_name": "da3-base"}, {"config": {"model_name": "da3-base"}}])
+@pytest.mark.parametrize(
+    "values", [{"model_name": "da3-base"}, {"config": {"model_name": "da3-base"}}, {"model_name": "base"}]
+)
 def test_official_configurations_name_a_preset(folder, values):
     (folder / "config.json").write_text(json.dumps(values))
     with pytest.raises(WeightsError, match="'Base'"):  # recognised, and then found not to be
