@@ -9,11 +9,13 @@ import importlib.util
 import os
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "image_to_scene"
+PATIENCE = 2.0  # seconds
 
 
 def take_output() -> TextIO:
@@ -45,6 +47,8 @@ def end(code: int) -> None:
     """End at once: some versions of Blender's module crash or hang when Python ends it after an export."""
     import bpy
 
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(PATIENCE)  # they remove what the worker's process put aside
     shutil.rmtree(bpy.app.tempdir, ignore_errors=True)
     sys.stderr.flush()
     os._exit(code)

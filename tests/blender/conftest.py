@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def pytest_sessionfinish(exitstatus):
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure():
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(2.0)  # those of a worker remove what its process put aside
     shutil.rmtree(_RESOURCES, ignore_errors=True)
     sys.stdout.flush()
     sys.stderr.flush()

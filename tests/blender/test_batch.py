@@ -79,8 +79,10 @@ def rotated_jpeg(path):
     return path
 
 
-def test_a_glb_and_a_saved_reconstruction(batch, folder):
-    done = batch("--output", "place.glb", "--save-reconstruction", "saved")
+def test_a_glb_and_a_saved_reconstruction_and_nothing_else(batch, folder, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    done = batch("--output", "place.glb", "--save-reconstruction", "saved", TMPDIR=str(scratch))
     assert done.returncode == 0, done.stderr
     assert names(folder) == ["place.glb", "saved"]
     summary = summary_of(done)
@@ -93,6 +95,7 @@ def test_a_glb_and_a_saved_reconstruction(batch, folder):
     document, _ = read_glb(folder / "place.glb")
     assert len(document["cameras"]) == 2
     assert "Predicting" in done.stderr
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_blend_with_known_cameras_and_a_turned_picture(batch, folder, tmp_path, pictures):
