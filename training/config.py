@@ -26,14 +26,14 @@ NEIGHBOURS = 0.3
 class LossWeights:
     """How much each term counts; names as in `losses.py` and `auxiliary.py`."""
 
-    depth: float = 1.0
+    depth: float = 2.5
     ray: float = 1.0
     point: float = 1.0
     camera: float = 5.0
     baseline: float = 1.5
     gradient: float = 1.0
     confidence: float = 0.2
-    patch: float = 1.0
+    patch: float = 2.0
     match: float = 0.15
     lookup: float = 0.3
     place: float = 1.0
@@ -61,7 +61,7 @@ class Recipe:
     """Decay of the running average of the weights, which is what is shipped."""
     first_phase: float = 0.46
     """Part of the run with a cheap linear depth head in place of the dense one."""
-    dense_images: int = 5
+    dense_images: int = 4
     """How many of them the dense head is run and trained on."""
     pose_probability: float = 0.1
     """Part of the batches whose cameras are given to the network."""

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -167,31 +167,44 @@ def pause(trainer: Trainer, output: Path, monitor: DataFolder) -> None:
     trainer.seconds += time.perf_counter() - began
 
 
-def main() -> None:
-    """Read the command line and train to the end of the clock."""
+def resume(trainer: Trainer, state: Path, *, new_sitting: bool) -> None:
+    """Go on from a saved state; a new sitting keeps what was learned but starts the clock again."""
+    facts = load_state(state, trainer.network, trainer.helpers, trainer.average.weights, trainer.optimiser)
+    trainer.step, trainer.images = int(facts["step"]), int(facts["images"])
+    trainer.seconds = 0.0 if new_sitting else facts["seconds"]
+    trainer.average.steps = trainer.step
+    trainer.sampler = Sampler(trainer.sampler.data, trainer.recipe.seed + trainer.step)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--monitor", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
-    parser.add_argument("--every", type=float, default=4.0, help="minutes between looks at the held-out scenes")
+    parser.add_argument("--every", type=float, default=3.0, help="minutes between looks at the held-out scenes")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
-    options = parser.parse_args()
+    parser.add_argument("--after", type=Path, help="state of an earlier sitting that this one goes on from")
+    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train to the end of the clock."""
+    options = parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer.start(Recipe(minutes=options.minutes, seed=options.seed), DataFolder.open(options.data))
-    if (options.output / "state.safetensors").exists():
-        facts = load_state(
-            options.output / "state.safetensors",
-            trainer.network,
-            trainer.helpers,
-            trainer.average.weights,
-            trainer.optimiser,
-        )
-        trainer.step, trainer.images, trainer.seconds = int(facts["step"]), int(facts["images"]), facts["seconds"]
-        trainer.average.steps = trainer.step
-        trainer.sampler = Sampler(trainer.sampler.data, options.seed + trainer.step)
+    recipe = Recipe(seed=options.seed, minutes=options.minutes, learning_rate=options.learning_rate)
+    if options.after:
+        recipe = replace(recipe, first_phase=0.0, hold=0.25)
+    trainer = Trainer.start(recipe, DataFolder.open(options.data))
+    state = options.output / "state.safetensors"
+    if state.exists():
+        resume(trainer, state, new_sitting=False)
+    elif options.after:
+        resume(trainer, options.after, new_sitting=True)
     monitor, looked = DataFolder.open(options.monitor), trainer.seconds
     while trainer.progress < 1:
         trainer.advance()
