@@ -19,6 +19,7 @@ from ..core.geometry.cameras import (
 )
 from ..core.types import FloatArray, View
 from .context import scene_of
+from .scene.cameras import read_lens
 
 SAME_SHAPE: Final = 0.01
 """How far the ratio of a picture's sides may be from its camera's: rounding of resized pictures, as a part of it."""
@@ -111,18 +112,8 @@ def _lens(camera: bpy.types.Object, scene: bpy.types.Scene) -> CameraLens:
     data, render = camera.data, scene.render
     if not isinstance(data, bpy.types.Camera) or data.type != "PERSP":
         raise CameraError(f"The camera {camera.name} is not a perspective one: only those can be used.")
-    return CameraLens(
-        lens=data.lens,
-        width=render.resolution_x,
-        height=render.resolution_y,
-        sensor_width=data.sensor_width,
-        sensor_height=data.sensor_height,
-        shift_x=data.shift_x,
-        shift_y=data.shift_y,
-        aspect_x=render.pixel_aspect_x,
-        aspect_y=render.pixel_aspect_y,
-        sensor_fit=data.sensor_fit,  # type: ignore[arg-type]
-    )
+    size = (render.resolution_x, render.resolution_y)
+    return read_lens(data, size, (render.pixel_aspect_x, render.pixel_aspect_y))
 
 
 def _source_from_render(picture: Path, render: tuple[int, int]) -> FloatArray:

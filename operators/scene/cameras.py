@@ -92,17 +92,22 @@ def _lens(camera: bpy.types.Object) -> CameraLens:
     data: Any = camera.data
     width, height = (int(side) for side in data[SIZE_KEY])
     made = lens_from_intrinsics(np.array(data[INTRINSICS_KEY]).reshape(3, 3), (width, height))
+    return read_lens(data, (width, height), (made.aspect_x, made.aspect_y))
+
+
+def read_lens(data: bpy.types.Camera, size: tuple[int, int], pixel_aspect: tuple[float, float]) -> CameraLens:
+    """Put a camera's lens as it is now together with a render size and pixel aspect, which Blender keeps in scenes."""
     return CameraLens(
         lens=data.lens,
-        width=width,
-        height=height,
+        width=size[0],
+        height=size[1],
         sensor_width=data.sensor_width,
         sensor_height=data.sensor_height,
         shift_x=data.shift_x,
         shift_y=data.shift_y,
-        aspect_x=made.aspect_x,
-        aspect_y=made.aspect_y,
-        sensor_fit=data.sensor_fit,
+        aspect_x=pixel_aspect[0],
+        aspect_y=pixel_aspect[1],
+        sensor_fit=data.sensor_fit,  # type: ignore[arg-type]
     )
 
 
