@@ -4,7 +4,8 @@
 # Used when present: Python 3.13 (tests on Blender 5.2) and npm (the Khronos glTF validator); tests say what they skip.
 
 PYTHON ?= python3.11
-PYTHON313 ?= $(shell command -v python3.13 || ls -d $(HOME)/.pyenv/versions/3.13*/bin/python3.13 2>/dev/null | tail -1)
+PYTHON313 ?= $(shell for python in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13); do \
+  "$$python" -c "" 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 TEST := -m pytest -q
