@@ -48,7 +48,7 @@ NANO = NetworkConfig(
     cam_enc=CameraEncoderConfig(dim=192, trunk_depth=2, num_heads=3),
     cam_dec=CameraDecoderConfig(dim_in=384),
     resolution=126,
-    resolution_range=(98, 126),
+    resolution_range=(126, 126),
 )
 
 
