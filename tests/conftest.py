@@ -4,11 +4,18 @@ Blender imports the extension as `bl_ext.<repository>.image_to_scene`; tests giv
 """
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "image_to_scene"
+
+# A busy machine is no failure, and what continuous integration runs is the same every time.
+settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("house")
 
 if PACKAGE not in sys.modules:
     _spec = importlib.util.spec_from_file_location(
