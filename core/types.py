@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 ByteArray = NDArray[np.uint8]
+BoolArray = NDArray[np.bool_]
 
 MixedSizes = Literal["auto", "keep", "crop"]
 ReferenceView = Literal["saddle_balanced", "saddle_sim_range", "first", "middle"]
@@ -38,6 +39,36 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 World = Literal["first_view", "given"]
 Units = Literal["scene units", "metres"]
 IntrinsicsOrigin = Literal["model", "given", "exif", "setting"]
+DistortionModel = Literal["POLYNOMIAL", "DIVISION", "NUKE", "BROWN"]
+MaskChannel = Literal["luminance", "alpha"]
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which part of a picture takes part: white or opaque is kept, black or transparent is left out."""
+
+    path: Path
+    """A picture of the same shape, of any size; the view's own file for its alpha channel."""
+    channel: MaskChannel = "luminance"
+    inverted: bool = False
+    """White or opaque is left out instead."""
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """How a lens bends straight lines, in one of the models that Blender's tracker has.
+
+    It relates pixels of the picture as it was taken to pixels of one without distortion, of the same size and with
+    the same `image_from_camera`.
+    """
+
+    model: DistortionModel
+    coefficients: tuple[float, ...]
+    """As many as the model has: POLYNOMIAL k1 k2 k3, DIVISION k1 k2, NUKE k1 k2, BROWN k1 k2 k3 k4 p1 p2."""
+    focal_length: tuple[float, float]
+    """(x, y) by which pixels are normalised, source pixels."""
+    principal_point: tuple[float, float]
+    """(x, y) of no distortion, source pixels, +y down."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +76,17 @@ class View:
     """One picture to reconstruct from, with what is known of its camera."""
 
     path: Path
-    """The picture's file."""
+    """The picture's file, or a movie's, of which `time` chooses the frame."""
     world_from_camera: FloatArray | None = None
     """[4, 4] rigid, camera axes OpenCV, world axes of the scene (Z up); makes the camera token. None: unknown."""
     image_from_camera: FloatArray | None = None
-    """[3, 3] pinhole intrinsics in source pixels. None: unknown."""
+    """[3, 3] pinhole intrinsics in source pixels. None: unknown; known intrinsics need no known pose."""
+    time: float | None = None
+    """Seconds from the start of the clip that the picture belongs to: of a movie, the frame shown then is taken.
+    None: a single picture."""
+    mask: Mask | None = None
+    distortion: Distortion | None = None
+    """Taken out of the picture, its mask and its texture before anything else sees them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +107,8 @@ class Request:
     """Make fx = fy in source pixels before geometry is built, so that no Blender scene setting is needed."""
     field_of_view: float = float(np.radians(60.0))
     """Radians across the longer side; used where neither model, camera nor EXIF tell the focal length."""
+    exif_lens: bool = True
+    """Take a focal length that EXIF tells as known, like a given lens; off: only where the model gives none."""
     device: Device = "auto"
     precision: Precision = "auto"
     head_chunk: int = 8
@@ -127,9 +166,10 @@ class ReconstructedView:
     """One view of a finished reconstruction, in model pixels."""
 
     source: Path
-    """The picture the artist chose."""
+    """The picture or movie the artist chose."""
     texture: Path
-    """Upright sRGB picture to use as texture: `source` itself, or a copy where Blender would read `source` wrongly."""
+    """Upright sRGB picture to use as texture: `source` itself, or a lossless copy where Blender would read `source`
+    wrongly, it is a frame of a movie, or its distortion was taken out."""
     source_size: tuple[int, int]
     """(width, height) of the source after EXIF rotation, pixels."""
     source_from_model: FloatArray
@@ -149,6 +189,16 @@ class ReconstructedView:
     points: FloatArray | None = None
     """[H, W, 3] world positions when they come from rays; None: unproject `depth`."""
     intrinsics_origin: IntrinsicsOrigin = "model"
+    mask: BoolArray | None = None
+    """[H, W] True where the artist's mask leaves the picture out. None: no mask."""
+    time: float | None = None
+    """Seconds from the start of its clip: of a movie, the frame's own presentation time. None: a single picture."""
+
+    @property
+    def name(self) -> str:
+        """What to call the view: its file's stem, of a movie's frame with the time."""
+        is_frame = self.time is not None and self.texture != self.source
+        return f"{self.source.stem} {self.time:.3f}s" if is_frame else self.source.stem
 
 
 @dataclass(frozen=True)
