@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..types import ByteArray, FloatArray, MixedSizes, OnProgress, Progress, View
+from ..types import BoolArray, ByteArray, FloatArray, MixedSizes, OnProgress, Progress, View
 from .reading import read_picture
 from .resizing import resize_area, resize_cubic
 
@@ -37,6 +37,8 @@ class PreparedView:
     """[3, 3] intrinsics of EXIF's focal length with a centred principal point, in model pixels. None: not told."""
     texture_needs_copy: bool
     """Blender would show the source differently; `reading.write_upright_copy` makes the texture."""
+    mask: BoolArray | None = None
+    """[H, W] True where the view's mask leaves the picture out. None: nothing is."""
 
 
 def prepare_views(
@@ -134,6 +136,7 @@ def _cropped(view: PreparedView, width: int, height: int) -> PreparedView:
         source_from_model=view.source_from_model @ whole_from_cut,
         image_from_camera=_shifted(view.image_from_camera, left, top),
         exif_image_from_camera=_shifted(view.exif_image_from_camera, left, top),
+        mask=None if view.mask is None else view.mask[top : top + height, left : left + width],
     )
 
 

@@ -42,7 +42,7 @@ from .protocol import (
     request_id,
 )
 
-PACKAGES: Final = ("torch", "numpy", "pillow", "safetensors", "huggingface-hub")
+PACKAGES: Final = ("torch", "numpy", "pillow", "av", "safetensors", "huggingface-hub")
 """What the network needs of the worker's interpreter, as distributions."""
 
 # How torch's allocators word it where they raise a plain RuntimeError (CPU on Linux and Windows, MPS, driver calls).
