@@ -8,6 +8,7 @@ from typing import Final
 import bpy
 
 from ..core.errors import CancelledError, ImageToSceneError
+from . import inputs
 from .context import Outcome, manager_of, scene_of, settings_of
 from .scene import BuildOptions, BuiltScene, build
 from .scene.transaction import all_or_nothing
@@ -78,9 +79,10 @@ class IMAGETOSCENE_OT_reconstruct(bpy.types.Operator):
 
     def _begin(self, context: bpy.types.Context) -> Outcome:
         settings = settings_of(context)
+        given = inputs.views(settings, context)
         self._options = build_options_from(settings)
         self._scene = scene_of(context).session_uid
-        self._run = session.start(request_from(settings), worker_python(context))
+        self._run = session.start(request_from(settings, given), worker_python(context))
         return set()
 
     def _advance(self, _context: bpy.types.Context) -> Outcome:

@@ -14,9 +14,10 @@ from bpy.props import (
     StringProperty,
 )
 
-from ..core.errors import ImageError, WeightsError
-from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request, View
+from ..core.errors import WeightsError
+from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request
 from . import models
+from .inputs import Inputs, PictureItem
 from .scene import BuildOptions
 
 PACKAGE: Final = (__package__ or "").rpartition(".")[0]
@@ -53,12 +54,6 @@ PRECISIONS: Final = (
     ("bf16", "bfloat16", "16 bits with the range of 32: NVIDIA cards from 2020 on"),
     ("fp16", "Half", "16 bits: older graphics cards"),
 )
-
-
-class PictureItem(bpy.types.PropertyGroup):
-    """One picture of the list; its `name` is the file's."""
-
-    path: StringProperty(name="File", description="The picture's file", subtype="FILE_PATH")  # type: ignore[valid-type]
 
 
 class ReconstructionSettings(bpy.types.PropertyGroup):
@@ -133,17 +128,18 @@ class ReconstructionSettings(bpy.types.PropertyGroup):
 CLASSES: Final = (PictureItem, ReconstructionSettings)
 
 
-def request_from(settings: Any) -> Request:
+def request_from(settings: Any, inputs: Inputs) -> Request:
     """Say what the settings ask for.
 
+    Args:
+        settings: The scene's.
+        inputs: What `inputs.views` made of its picture list.
+
     Raises:
-        ImageError: No pictures are in the list.
         WeightsError: The model is a folder that is not named, or its licence is not accepted.
     """
-    if not settings.pictures:
-        raise ImageError("No pictures are in the list: add some with the + button.")
     return Request(
-        views=tuple(View(Path(bpy.path.abspath(item.path))) for item in settings.pictures),
+        views=inputs.views,
         model=model_from(settings),
         resolution=settings.resolution or None,
         mixed_sizes=cast("MixedSizes", settings.mixed_sizes),

@@ -12,7 +12,7 @@ import image_to_scene
 from image_to_scene.core import types
 from image_to_scene.core.errors import CancelledError
 from image_to_scene.core.storage import load
-from image_to_scene.operators import export, log, models, pictures, reconstruct, reconstructions, settings
+from image_to_scene.operators import export, inputs, log, models, pictures, reconstruct, reconstructions, settings
 from image_to_scene.operators.reconstruct import find_scene
 from image_to_scene.operators.scene import find_roots
 from image_to_scene.operators.session import session
@@ -54,6 +54,10 @@ def listed():
     return [Path(item.path) for item in bpy.context.scene.image_to_scene.pictures]
 
 
+def request_of(chosen):
+    return settings.request_from(chosen, inputs.views(chosen, bpy.context))
+
+
 def objects_by_type():
     kinds = [item.type for item in bpy.context.scene.objects]
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
@@ -84,17 +88,17 @@ def test_menus_offer_what_a_request_takes(items, literal):
 
 def test_untouched_settings_are_the_defaults_of_a_request(chosen, pictures):
     add(pictures)
-    request = settings.request_from(chosen)
+    request = request_of(chosen)
     expected = types.Request(tuple(types.View(path) for path in listed()), model=models.catalogue.default)
     assert request.field_of_view == pytest.approx(expected.field_of_view, rel=1e-6)  # Blender keeps float32
     assert request == types.Request(**(vars(expected) | {"field_of_view": request.field_of_view}))
 
 
 def test_settings_survive_saving(ready, tmp_path):
-    wanted = settings.request_from(ready)
+    wanted = request_of(ready)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "file.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "file.blend"))
-    assert settings.request_from(bpy.context.scene.image_to_scene) == wanted
+    assert request_of(bpy.context.scene.image_to_scene) == wanted
 
 
 def test_pictures_are_added_once_moved_removed_and_cleared(chosen, tmp_path):
@@ -249,7 +253,7 @@ def test_a_folder_that_is_no_reconstruction_is_refused(tmp_path, data_blocks):
 
 def started(ready):
     """A run as the window starts it: not waited for."""
-    return session.start(settings.request_from(ready), settings.worker_python(bpy.context))
+    return session.start(request_of(ready), settings.worker_python(bpy.context))
 
 
 def process():

@@ -1,0 +1,110 @@
+"""From the picture list to views: one module a kind of entry.
+
+`item` what an entry holds; `files` pictures from folders, drops and patterns; `clips` movies and sequences; `images`
+images of the file; `cameras` cameras of the scene; `masks` and `lenses` what an entry may say besides. `views` is the
+way in, for the window and for the command line.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ...core.errors import ImageError
+from ...core.types import View
+from ..context import scene_of
+from . import clips
+from .item import Item, PictureItem
+
+__all__ = ["Inputs", "Item", "PictureItem", "count", "views", "views_from"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What goes into a run."""
+
+    views: tuple[View, ...]
+    without_camera: tuple[int, ...] = ()
+    """Indices of views whose camera already stands in the scene."""
+    clip_start: float = 1.0
+    """Scene frame at which clips start: a view's frame is `clip_start + time · frames per second`."""
+
+
+def views(settings: Any, context: bpy.types.Context) -> Inputs:
+    """Turn the picture list into views. Images of the file are written to the session's scratch folder.
+
+    Args:
+        settings: The scene's `ReconstructionSettings`.
+        context: Of the scene that the cameras, clips and frame rate are of.
+
+    Raises:
+        ImageError: The list is empty, or an entry gives no picture.
+        CameraError: A camera or lens cannot be used.
+    """
+    if not settings.pictures:
+        raise ImageError("No pictures are in the list: add some with the + button.")
+    return views_from(settings.pictures, context)
+
+
+def views_from(items: Iterable[Any], context: bpy.types.Context) -> Inputs:
+    """Turn entries into views; see `views`.
+
+    Args:
+        items: `PictureItem` or `Item`.
+        context: Of the scene.
+    """
+    found: list[View] = []
+    without_camera: list[int] = []
+    for item in items:
+        new = [_with_mask(item, view, context) for view in _views_of(item, context)]
+        if item.kind == "CAMERA":
+            without_camera += range(len(found), len(found) + len(new))
+        found += new
+    return Inputs(tuple(found), tuple(without_camera), float(scene_of(context).frame_start))
+
+
+def count(item: Any) -> int:
+    """Tell how many views an entry gives. Reads no file."""
+    if item.kind in {"MOVIE", "SEQUENCE"} or (item.kind == "CAMERA" and item.is_animated):
+        return len(clips.frames_of(item))
+    return 1
+
+
+def _views_of(item: Any, context: bpy.types.Context) -> Sequence[View]:
+    if item.kind == "CAMERA":
+        from . import cameras  # type: ignore[attr-defined]
+
+        return cameras.views_of(item, context)  # type: ignore[no-any-return]
+    return _with_lens(item, _pictures_of(item, context), context)
+
+
+def _pictures_of(item: Any, context: bpy.types.Context) -> list[View]:
+    if item.kind == "MOVIE":
+        return clips.movie_views(item)
+    if item.kind == "SEQUENCE":
+        return clips.sequence_views(item, clips.scene_rate(scene_of(context)))
+    if item.kind == "IMAGE":
+        from . import images  # type: ignore[attr-defined]
+
+        return [View(images.picture_of(item.image))]
+    return [View(Path(bpy.path.abspath(item.path)))]
+
+
+def _with_mask(item: Any, view: View, context: bpy.types.Context) -> View:
+    if item.mask_kind == "NONE":
+        return view
+    from . import masks  # type: ignore[attr-defined]
+
+    return replace(view, mask=masks.mask_of(item, view.path, context))
+
+
+def _with_lens(item: Any, found: list[View], context: bpy.types.Context) -> list[View]:
+    """Give the views the lens that is known; all frames of a clip have one size."""
+    if item.lens_kind == "AUTO":
+        return found
+    from . import files, lenses  # type: ignore[attr-defined]
+
+    image_from_camera = lenses.intrinsics_of(item, files.size_of(found[0].path), context)
+    return [replace(view, image_from_camera=image_from_camera) for view in found]
