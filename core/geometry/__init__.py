@@ -1,5 +1,5 @@
 """From the network's prediction to cameras and geometry; numpy in, numpy out.
 
 `cameras` the algebra of frames and lenses, `rays` cameras and points from ray maps, `alignment` scale and sky,
-`surfaces` one grid mesh or point cloud a view. Blender's process imports this: numpy only.
+`surfaces` one grid mesh or point cloud a view, `extent` how far it reaches. Blender's process imports this: numpy only.
 """

@@ -1,4 +1,4 @@
-"""One view as a grid mesh or a point cloud, and how big the whole is.
+"""One view as a grid mesh or a point cloud.
 
 A grid has a vertex at every pixel centre and a ring of vertices on the picture's border, so that seen through its own
 camera it covers the picture completely. Nothing is cut here: what a cut needs is stored on the vertices.
@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import ByteArray, FloatArray, ReconstructedView, Reconstruction
+from ..types import ByteArray, FloatArray, ReconstructedView
 from .cameras import unproject, unproject_at
 
 BORDER_LIMIT = 0.1  # half a pixel beyond the outermost centre changes inverse depth by a tenth at most
-SAMPLES = 20_000  # pixels a view from which sizes are measured
-NEAREST_CLIP = 1e-6  # of the far clip: a depth buffer cannot tell more apart
 
 
 @dataclass(frozen=True)
@@ -237,68 +235,3 @@ def _snapped(coordinate: FloatArray) -> FloatArray:
     """Round what differs from 0 or 1 by rounding alone."""
     whole = np.round(coordinate)
     return np.where(np.abs(coordinate - whole) < 1e-6, whole, coordinate)
-
-
-def clip_range(reconstruction: Reconstruction) -> tuple[float, float]:
-    """Return the (near, far) clip distances within which every camera sees all of the reconstruction.
-
-    Near is half the smallest depth, far a tenth more than any camera's distance to the box around everything; near is
-    raised to `NEAREST_CLIP` of far where one depth buffer could not hold both.
-    """
-    centres = np.array([camera_or_origin(view)[:3, 3] for view in reconstruction.views])
-    corners = _corners(np.concatenate([_bounds(view) for view in reconstruction.views] + [centres]))
-    far = 1.1 * float(np.linalg.norm(corners[:, None] - centres, axis=2).max())
-    depths = (known_depth(view) for view in reconstruction.views)
-    near = 0.5 * min((float(np.nanmin(depth)) for depth in depths if np.isfinite(depth).any()), default=0.2)
-    far = max(far, 10.0 * near)
-    return max(near, NEAREST_CLIP * far), far
-
-
-def scene_size(reconstruction: Reconstruction) -> float:
-    """Return the diagonal of the box that holds all cameras and the middle nine tenths of the points per axis.
-
-    Sky is left out; 1 where nothing is known. For sizes of things shown, not for measuring.
-    """
-    centres = np.array([camera_or_origin(view)[:3, 3] for view in reconstruction.views])
-    points = np.concatenate([_sample(view, view_points(view)) for view in reconstruction.views])
-    if len(points):
-        centres = np.concatenate([centres, np.percentile(points, (5.0, 95.0), axis=0)])
-    return float(np.linalg.norm(np.ptp(centres, axis=0))) or 1.0
-
-
-def point_radius(reconstruction: Reconstruction) -> float:
-    """Return the radius at which the points of a typical pixel and its neighbours just close the gaps between them.
-
-    That is the median over all pixels of depth / focal length, the width of a pixel there, times √½; sky is left out.
-    """
-    widths = [
-        _sample(view, known_depth(view)) / np.sqrt(view.image_from_camera[0, 0] * view.image_from_camera[1, 1])
-        for view in reconstruction.views
-    ]
-    known = np.concatenate(widths)
-    return float(np.sqrt(0.5) * np.median(known)) if known.size else 0.01
-
-
-def _bounds(view: ReconstructedView) -> FloatArray:
-    """Return the lowest and highest coordinates [2, 3] of a view's points, or [0, 3] where none is known."""
-    points = view_points(view)
-    points = points[np.isfinite(points).all(axis=-1)]
-    return np.stack([points.min(axis=0), points.max(axis=0)]) if len(points) else np.empty((0, 3))
-
-
-def _corners(points: FloatArray) -> FloatArray:
-    """Return the eight corners [8, 3] of the box around points [N, 3]."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    corners: FloatArray = np.stack(np.meshgrid(*zip(low, high, strict=True)), axis=-1).reshape(-1, 3)
-    return corners
-
-
-def _sample(view: ReconstructedView, pixels: FloatArray) -> FloatArray:
-    """Take an even sample [N, ...] of the known pixels [H, W, ...] that are not sky."""
-    step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / SAMPLES)))
-    sample: FloatArray = pixels[::step, ::step]
-    known = np.isfinite(sample) if sample.ndim == 2 else np.isfinite(sample).all(axis=-1)
-    if view.sky is not None:
-        known &= view.sky[::step, ::step] < 0.5
-    chosen: FloatArray = sample[known]
-    return chosen

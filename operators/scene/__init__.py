@@ -5,18 +5,22 @@
 data; `transaction` everything or nothing; `compat` where Blender 4.2 to 5.2 differ.
 """
 
-from .build import BuildOptions, BuiltScene, build, initial_cut
+from .build import BuildOptions, BuildSteps, BuiltScene, build, build_steps, initial_cut, run_through
 from .cameras import match_render
 from .collection import description, find_roots, root_of
 from .cut import Cut, get_cut, set_cut
 from .gltf import export_glb
 from .pictures import make_paths_relative
+from .transaction import Shelf
 
 __all__ = [
     "BuildOptions",
+    "BuildSteps",
     "BuiltScene",
     "Cut",
+    "Shelf",
     "build",
+    "build_steps",
     "description",
     "export_glb",
     "find_roots",
@@ -25,5 +29,6 @@ __all__ = [
     "make_paths_relative",
     "match_render",
     "root_of",
+    "run_through",
     "set_cut",
 ]

@@ -1,20 +1,29 @@
-"""A reconstruction becomes a scene: the order of the builders."""
+"""A reconstruction becomes a scene: the order of the builders, in slices short enough for a window to stay alive.
 
-from dataclasses import dataclass
+Pixels are looked at view by view, and become data-blocks that nothing uses yet. The last slice makes all that is small
+and links everything, so that one undo step holds a whole build. Where undo frees what earlier slices made, the build
+starts again from its beginning.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import bpy
 
 from ...core.geometry.cameras import check_intrinsics, check_rigid
-from ...core.geometry.surfaces import clip_range, point_radius, scene_size
-from ...core.types import Reconstruction
+from ...core.geometry.extent import Extent, clip_range, extent, point_radius, scene_size
+from ...core.types import Progress, ReconstructedView, Reconstruction
 from .cameras import build_camera
 from .collection import in_root_frame, new_collection, new_root
 from .cut import KEEP_ALL, Cut, confidence_at, cut_clouds, cut_meshes
 from .materials import point_material
 from .mesh import GridMeshes, build_mesh
 from .pictures import Picture, load_picture
-from .point_cloud import build_cloud
-from .transaction import all_or_nothing
+from .point_cloud import build_cloud, new_cloud_of
+from .transaction import LostError, Shelf, data_blocks
+
+STAGE = "Building"
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,12 @@ class BuiltScene:
     meshes: tuple[bpy.types.Object, ...]
     warnings: tuple[str, ...]
     """Sentences for the artist."""
+    points: int
+    """How many pixels have a place in space."""
+
+
+BuildSteps = Generator[Progress, None, list[BuiltScene]]
+"""Between two of its steps Blender belongs to the artist."""
 
 
 def build(reconstruction: Reconstruction, options: BuildOptions, scene: bpy.types.Scene) -> BuiltScene:
@@ -59,9 +74,43 @@ def build(reconstruction: Reconstruction, options: BuildOptions, scene: bpy.type
     Raises:
         CameraError: A camera is not rigid, or its intrinsics are not those of a pinhole camera. Nothing is built.
     """
-    _check_cameras(reconstruction)
-    with all_or_nothing():
-        return _build(reconstruction, options, scene)
+    with Shelf(scene) as shelf:
+        (built,) = run_through(build_steps([reconstruction], options, shelf))
+    return built
+
+
+def run_through(steps: BuildSteps) -> list[BuiltScene]:
+    """Do all steps without a pause: for scripts and `blender -b`."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            built: list[BuiltScene] = end.value
+            return built
+
+
+def build_steps(reconstructions: Sequence[Reconstruction], options: BuildOptions, shelf: Shelf) -> BuildSteps:
+    """Build in slices; everything appears in the last one, together.
+
+    Args:
+        reconstructions: Each with at least one view.
+        options: What to build.
+        shelf: The block around the call; its scene is where the collections go.
+
+    Yields:
+        How far it is.
+
+    Raises:
+        CameraError: A camera is not rigid, or its intrinsics are not those of a pinhole camera.
+        CancelledError: The scene was deleted in between.
+    """
+    for reconstruction in reconstructions:
+        _check_cameras(reconstruction)
+    while True:
+        try:
+            return (yield from _build(reconstructions, options, shelf))
+        except LostError:
+            shelf.clear()
 
 
 def initial_cut(reconstruction: Reconstruction, options: BuildOptions) -> Cut:
@@ -75,50 +124,114 @@ def initial_cut(reconstruction: Reconstruction, options: BuildOptions) -> Cut:
 
 def _check_cameras(reconstruction: Reconstruction) -> None:
     for view in reconstruction.views:
-        name = f"The camera of {view.source.name}"
+        name = f"The camera of {view.name}"
         check_intrinsics(view.image_from_camera, name)
         if view.world_from_camera is not None:
             check_rigid(view.world_from_camera, name)
 
 
-def _build(original: Reconstruction, options: BuildOptions, scene: bpy.types.Scene) -> BuiltScene:
-    reconstruction = in_root_frame(original)
-    collection = new_collection(options.name or original.views[0].source.stem, scene)
-    root = new_root(original, scene_size(reconstruction), collection, scene)
-    pictures = [load_picture(view) for view in reconstruction.views]
-    cut = initial_cut(reconstruction, options)
-    cameras = _cameras(reconstruction, pictures, root, collection) if options.cameras else ()
-    clouds = _clouds(reconstruction, pictures, cut, root, collection) if options.point_cloud else ()
-    meshes = _meshes(pictures, cut, root, collection) if options.meshes else ()
-    warnings = tuple(picture.warning for picture in pictures if picture.warning)
-    return BuiltScene(collection, root, cameras, clouds, meshes, warnings)
+@dataclass
+class _Part:
+    """What the slices made of one reconstruction: data-blocks by identity."""
+
+    original: Reconstruction
+    views: list[ReconstructedView] = field(default_factory=list)
+    extents: list[Extent] = field(default_factory=list)
+    images: list[int] = field(default_factory=list)
+    clouds: list[int] = field(default_factory=list)
+    meshes: list[int] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+Slices = Generator[None, None, None]
+
+
+def _build(reconstructions: Sequence[Reconstruction], options: BuildOptions, shelf: Shelf) -> BuildSteps:
+    parts = [_Part(reconstruction) for reconstruction in reconstructions]
+    total = sum(len(part.original.views) for part in parts) * (2 + options.point_cloud + options.meshes) + 1
+    done = 0
+    for part in parts:
+        for _ in _slices(part, options, shelf):
+            done += 1
+            yield from shelf.pause(Progress(STAGE, done, total))
+    with shelf.slice():
+        there = data_blocks()
+        return [_assembled(part, options, shelf.scene, there) for part in parts]
+
+
+def _slices(part: _Part, options: BuildOptions, shelf: Shelf) -> Slices:
+    """Measure all views, then make their data; a pause after each."""
+    for view in part.original.views:
+        part.views.append(in_root_frame(view, part.original.world))
+        part.extents.append(extent(part.views[-1]))
+        yield
+    radius, grids = point_radius(part.extents), GridMeshes()
+    for index in range(len(part.views)):
+        with shelf.slice():
+            _take_picture(part, index)
+        yield
+        if options.point_cloud:
+            with shelf.slice():
+                part.clouds.append(new_cloud_of(part.views[index], radius).session_uid)
+            yield
+        if options.meshes:
+            with shelf.slice():
+                part.meshes.append(grids.new_of(part.views[index]).session_uid)
+            yield
+
+
+def _take_picture(part: _Part, index: int) -> None:
+    """Load a view's photo; where another picture stands in for it, the view says how that one lies."""
+    picture = load_picture(part.views[index])
+    part.views[index] = picture.view
+    part.images.append(picture.image.session_uid)
+    part.warnings += [picture.warning] if picture.warning else []
+
+
+def _assembled(part: _Part, options: BuildOptions, scene: bpy.types.Scene, there: Mapping[int, Any]) -> BuiltScene:
+    """Make all that is small, and link everything; `there` finds what the slices made."""
+    collection = new_collection(options.name or part.original.views[0].name, scene)
+    root = new_root(part.original, scene_size(part.extents), collection, scene)
+    pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
+    cut = initial_cut(part.original, options)
+    return BuiltScene(
+        collection=collection,
+        root=root,
+        cameras=_cameras(part, pictures, root, collection) if options.cameras else (),
+        clouds=_clouds(part, there, cut, root, collection) if options.point_cloud else (),
+        meshes=_meshes(part, pictures, there, cut, root, collection) if options.meshes else (),
+        warnings=tuple(part.warnings),
+        points=sum(item.known for item in part.extents),
+    )
 
 
 def _cameras(
-    reconstruction: Reconstruction, pictures: list[Picture], root: bpy.types.Object, collection: bpy.types.Collection
+    part: _Part, pictures: list[Picture], root: bpy.types.Object, collection: bpy.types.Collection
 ) -> tuple[bpy.types.Object, ...]:
-    clip, size = clip_range(reconstruction), scene_size(reconstruction)
+    clip, size = clip_range(part.extents), scene_size(part.extents)
     return tuple(build_camera(picture, clip, size, root, collection) for picture in pictures)
 
 
 def _clouds(
-    reconstruction: Reconstruction,
-    pictures: list[Picture],
-    cut: Cut,
-    root: bpy.types.Object,
-    collection: bpy.types.Collection,
+    part: _Part, there: Mapping[int, Any], cut: Cut, root: bpy.types.Object, collection: bpy.types.Collection
 ) -> tuple[bpy.types.Object, ...]:
     name = f"{collection.name} points"
-    radius, material = point_radius(reconstruction), point_material(name)
-    clouds = tuple(build_cloud(picture, radius, material, root, collection) for picture in pictures)
+    material = point_material(name)
+    pairs = zip(part.views, part.clouds, strict=True)
+    clouds = tuple(build_cloud(view, there[cloud], material, root, collection) for view, cloud in pairs)
     cut_clouds(clouds, f"{name} cut", cut, material)
     return clouds
 
 
 def _meshes(
-    pictures: list[Picture], cut: Cut, root: bpy.types.Object, collection: bpy.types.Collection
+    part: _Part,
+    pictures: list[Picture],
+    there: Mapping[int, Any],
+    cut: Cut,
+    root: bpy.types.Object,
+    collection: bpy.types.Collection,
 ) -> tuple[bpy.types.Object, ...]:
-    grids = GridMeshes()
-    meshes = tuple(build_mesh(picture, grids, root, collection) for picture in pictures)
+    pairs = zip(pictures, part.meshes, strict=True)
+    meshes = tuple(build_mesh(picture, there[mesh], root, collection) for picture, mesh in pairs)
     cut_meshes(meshes, f"{collection.name} cut", cut)
     return meshes

@@ -39,12 +39,12 @@ def build_camera(
         collection: Where it goes.
     """
     view = picture.view
-    data = bpy.data.cameras.new(view.source.stem)
+    data = bpy.data.cameras.new(view.name)
     _set_intrinsics(data, transform_intrinsics(view.source_from_model, view.image_from_camera), view.source_size)
     data.clip_start, data.clip_end = clip
     data.display_size = CAMERA_PART * size
     _show_photo(data, picture.image)
-    camera = add_object(view.source.stem, data, root, collection)
+    camera = add_object(view.name, data, root, collection)
     place(camera, blender_from_opencv(camera_or_origin(view)))
     for path in ("clip_start", "clip_end", "display_size"):
         _follow_scale(data, path, root)

@@ -11,7 +11,7 @@ from mathutils import Matrix
 
 from ...core.geometry.cameras import BLENDER_FROM_FIRST_VIEW, nearest_rigid
 from ...core.geometry.surfaces import camera_or_origin
-from ...core.types import FloatArray, ReconstructedView, Reconstruction
+from ...core.types import FloatArray, ReconstructedView, Reconstruction, World
 
 KEY = "image_to_scene"
 """Custom property of a root empty that holds `describe`'s facts as JSON."""
@@ -20,18 +20,13 @@ VERSION = 1
 ROOT_PART = 0.05  # of the scene's size: big enough to click, small enough not to disturb
 
 
-def in_root_frame(reconstruction: Reconstruction) -> Reconstruction:
-    """Express a reconstruction in the axes of its root: Z up, and every view with a camera.
+def in_root_frame(view: ReconstructedView, world: World) -> ReconstructedView:
+    """Express a view in the axes of its root: Z up, and with a camera.
 
     A `first_view` world is turned so that the first picture's camera looks along +Y with its up as +Z; a `given` world
     is Blender's own and stays.
     """
-    root_from_world = BLENDER_FROM_FIRST_VIEW if reconstruction.world == "first_view" else np.eye(4)
-    views = tuple(_moved(view, root_from_world) for view in reconstruction.views)
-    return replace(reconstruction, views=views, world="given")
-
-
-def _moved(view: ReconstructedView, root_from_world: FloatArray) -> ReconstructedView:
+    root_from_world = BLENDER_FROM_FIRST_VIEW if world == "first_view" else np.eye(4)
     points = view.points
     if points is not None:
         points = (points @ root_from_world[:3, :3].T + root_from_world[:3, 3]).astype(points.dtype)

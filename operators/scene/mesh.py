@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 
 from ...core.geometry.surfaces import GridSurface, grid_surface
+from ...core.types import ReconstructedView
 from .attributes import fill, fill_measures, fill_positions
 from .collection import add_object
 from .materials import photo_material
@@ -13,20 +14,19 @@ UV = "UVMap"
 
 
 def build_mesh(
-    picture: Picture, grids: "GridMeshes", root: bpy.types.Object, collection: bpy.types.Collection
+    picture: Picture, mesh: bpy.types.Mesh, root: bpy.types.Object, collection: bpy.types.Collection
 ) -> bpy.types.Object:
     """Add the uncut mesh of one view, textured with its photo.
 
     Args:
         picture: A view in the axes of the root.
-        grids: Shared by all meshes of a reconstruction.
+        mesh: Of this view, from `GridMeshes`.
         root: What the mesh hangs below.
         collection: Where it goes.
     """
-    stem = picture.view.source.stem
-    mesh = grids.new(f"{stem} mesh", grid_surface(picture.view))
-    mesh.materials.append(photo_material(stem, picture.image))
-    return add_object(mesh.name, mesh, root, collection)
+    name = picture.view.name
+    mesh.materials.append(photo_material(name, picture.image))
+    return add_object(f"{name} mesh", mesh, root, collection)
 
 
 class GridMeshes:
@@ -37,21 +37,28 @@ class GridMeshes:
     """
 
     def __init__(self) -> None:
-        self._last: tuple[GridSurface, bpy.types.Mesh] | None = None
+        self._last: tuple[GridSurface, int] | None = None
+
+    def new_of(self, view: ReconstructedView) -> bpy.types.Mesh:
+        """Make the mesh of a view, without material."""
+        return self.new(f"{view.name} mesh", grid_surface(view))
 
     def new(self, name: str, surface: GridSurface) -> bpy.types.Mesh:
         """Make the mesh of a surface, without material."""
-        if self._last is not None and _same_grid(self._last[0], surface):
-            mesh = self._last[1].copy()
-            mesh.materials.clear()
-        else:
-            mesh = _new_topology(surface)
-        self._last = (surface, mesh)
+        like = self._like(surface)
+        mesh = _new_topology(surface) if like is None else like.copy()
+        self._last = (surface, mesh.session_uid)
         mesh.name = name
         fill_positions(mesh, surface.vertices)
         fill_measures(mesh, surface)
         mesh.update()
         return mesh
+
+    def _like(self, surface: GridSurface) -> bpy.types.Mesh | None:
+        """Return the last mesh if it has the same grid and is still there; slices may lie between the two."""
+        if self._last is None or not _same_grid(self._last[0], surface):
+            return None
+        return next((mesh for mesh in bpy.data.meshes if mesh.session_uid == self._last[1]), None)
 
 
 def _new_topology(surface: GridSurface) -> bpy.types.Mesh:

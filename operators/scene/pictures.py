@@ -32,7 +32,7 @@ def load_picture(view: ReconstructedView) -> Picture:
     if image is None:
         name = view.source.name
         sentence = f"{name} is missing or unreadable, so the smaller picture kept with the reconstruction is shown."
-        return Picture(_whole(view), _packed(view.source.stem, view.image), sentence)
+        return Picture(_whole(view), _packed(view.name, view.image), sentence)
     image.alpha_mode = "NONE"
     if view.texture != view.source:
         image.pack()

@@ -11,16 +11,19 @@ from .attributes import fill_colours, fill_floats, fill_measures, fill_positions
 from .collection import add_object
 from .compat import new_points
 from .materials import COLOUR
-from .pictures import Picture
 
 RADIUS = "radius"
 """Name of the attribute from which Blender draws a point's size."""
 LARGEST = 3.0  # times the typical radius: a few points at the horizon are no balloons
 
 
+Points = bpy.types.PointCloud | bpy.types.Mesh
+"""The data of a point cloud: before Blender 4.5 the vertices of a mesh."""
+
+
 def build_cloud(
-    picture: Picture,
-    radius: float,
+    view: ReconstructedView,
+    data: Points,
     material: bpy.types.Material,
     root: bpy.types.Object,
     collection: bpy.types.Collection,
@@ -28,8 +31,8 @@ def build_cloud(
     """Add the points of one view, uncut, with colour, confidence and all else that is known of them.
 
     Args:
-        picture: A view in the axes of the root.
-        radius: Of a typical point, in the reconstruction's units.
+        view: In the axes of the root.
+        data: Of this view, from `new_cloud_of`.
         material: From `materials.point_material`.
         root: What the cloud hangs below.
         collection: Where it goes.
@@ -37,17 +40,26 @@ def build_cloud(
     Returns:
         A point cloud object; before Blender 4.5 a mesh object whose modifier turns its vertices to points.
     """
-    points = point_cloud(picture.view)
-    data = new_cloud(f"{picture.view.source.stem} points", points, _radii(points.depth, picture.view, radius))
     data.materials.append(material)
-    cloud = add_object(data.name, data, root, collection)
+    cloud = add_object(f"{view.name} points", data, root, collection)
     if isinstance(data, bpy.types.Mesh):
         modifier: Any = cloud.modifiers.new("Points", "NODES")
         modifier.node_group = _points_group(data.name, material)
     return cloud
 
 
-def new_cloud(name: str, points: PointCloud, radii: FloatArray) -> bpy.types.PointCloud | bpy.types.Mesh:
+def new_cloud_of(view: ReconstructedView, radius: float) -> Points:
+    """Make the points of one view, without material.
+
+    Args:
+        view: In the axes of the root.
+        radius: Of a typical point, in the reconstruction's units.
+    """
+    points = point_cloud(view)
+    return new_cloud(f"{view.name} points", points, _radii(points.depth, view, radius))
+
+
+def new_cloud(name: str, points: PointCloud, radii: FloatArray) -> Points:
     """Make the data of a point cloud with radii [N], without material."""
     data = new_points(name, len(points.positions))
     fill_positions(data, points.positions)

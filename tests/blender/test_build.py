@@ -90,7 +90,7 @@ def skewed(view):
 def test_a_camera_that_is_none_builds_nothing(make_reconstruction, data_blocks, broken):
     reconstruction, before = make_reconstruction(), data_blocks()
     views = (reconstruction.views[0], broken(reconstruction.views[1]))
-    with pytest.raises(CameraError, match=r"right\.png"):
+    with pytest.raises(CameraError, match="camera of right "):
         build(replace(reconstruction, views=views), BuildOptions(), bpy.context.scene)
     assert data_blocks() == before
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from image_to_scene.core.geometry import cameras as c
 from image_to_scene.core.geometry import surfaces as s
-from image_to_scene.core.types import ReconstructedView, Reconstruction
+from image_to_scene.core.types import ReconstructedView
 
 K = np.array([[20.0, 0.0, 9.0], [0.0, 23.0, 6.5], [0.0, 0.0, 1.0]])
 
@@ -119,15 +119,10 @@ def test_unknown_depth_leaves_a_hole_and_no_loose_vertices():
     assert len(cloud.colours) == len(cloud.confidence) == len(cloud.sky) == len(cloud.depth_jump) == 8 * 7 - 3
 
 
-def test_a_view_without_any_depth_is_empty_and_has_harmless_sizes():
+def test_a_view_without_any_depth_is_empty():
     view = make_view(np.full((4, 5), np.nan))
     assert len(s.grid_surface(view).vertices) == len(s.grid_surface(view).quads) == 0
     assert len(s.point_cloud(view).positions) == 0
-    reconstruction = Reconstruction((view,))
-    near, far = s.clip_range(reconstruction)
-    assert 0.0 < near < far
-    assert s.scene_size(reconstruction) > 0.0
-    assert s.point_radius(reconstruction) > 0.0
 
 
 def test_a_cropped_picture_keeps_its_place_in_the_source():
@@ -153,35 +148,3 @@ def test_a_cloud_keeps_pixels_in_order():
     np.testing.assert_array_equal(cloud.depth, view.depth.reshape(-1))
     assert cloud.confidence is None
     assert cloud.sky is None
-
-
-@given(st.floats(1e-3, 1e3))
-def test_sizes_follow_the_unit_and_the_clip_range_holds_everything(unit):
-    rng = np.random.default_rng(2)
-
-    def reconstruction(scale):
-        views = []
-        for i in range(3):
-            camera = make_view([[1.0]]).world_from_camera.copy()
-            camera[:3, 3] = scale * rng_positions[i]
-            views.append(make_view(depths[i] * scale, world_from_camera=camera))
-        return Reconstruction(tuple(views))
-
-    rng_positions, depths = rng.normal(size=(3, 3)) * 2, rng.uniform(1.0, 9.0, (3, 6, 8))
-    one, many = reconstruction(1.0), reconstruction(unit)
-    for measure in (s.scene_size, s.point_radius, lambda r: s.clip_range(r)[0], lambda r: s.clip_range(r)[1]):
-        assert measure(many) == pytest.approx(unit * measure(one), rel=1e-3)
-    near, far = s.clip_range(one)
-    points = np.concatenate([s.point_cloud(view).positions for view in one.views])
-    for view in one.views:
-        assert near < view.depth.min()
-        assert far > np.linalg.norm(points - view.world_from_camera[:3, 3], axis=1).max()
-
-
-def test_sky_does_not_size_the_scene():
-    depth = np.full((20, 20), 2.0)
-    depth[:10] = 500.0
-    sky = (depth > 100.0).astype(np.float32)
-    with_sky = Reconstruction((make_view(depth, sky=sky),))
-    assert s.scene_size(with_sky) < 10.0
-    assert s.point_radius(with_sky) < 0.2
