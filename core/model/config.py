@@ -95,6 +95,8 @@ class ModelConfig:
     licence: Licence = "unknown"
     repositories: tuple[str, ...] = ()
     """Where the weights are on Hugging Face, the preferred one first."""
+    download_size: int = 0
+    """Bytes of the checkpoint on Hugging Face; 0: it is not there."""
 
     @property
     def has_poses(self) -> bool:

@@ -1,7 +1,7 @@
 """Every model that can be chosen by name, as one table; imports no torch, so that the window may read it.
 
 Sizes: arXiv 2511.10647 §3 and upstream `src/depth_anything_3/configs/*.yaml` @2c21ea8. Licences and repositories:
-upstream README at the same commit.
+upstream README at the same commit. Download sizes: four bytes a weight of those networks, and the file's header.
 """
 
 from __future__ import annotations
@@ -66,14 +66,29 @@ PRESETS: Mapping[str, ModelConfig] = {
     model.name: model
     for model in (
         ModelConfig("nano", "Nano (preview)", _NANO, licence="CC0-1.0"),
-        ModelConfig("small", "Small", _SMALL, licence="Apache-2.0", repositories=("depth-anything/DA3-SMALL",)),
-        ModelConfig("base", "Base", _BASE, licence="Apache-2.0", repositories=("depth-anything/DA3-BASE",)),
+        ModelConfig(
+            "small",
+            "Small",
+            _SMALL,
+            licence="Apache-2.0",
+            repositories=("depth-anything/DA3-SMALL",),
+            download_size=137_248_308,
+        ),
+        ModelConfig(
+            "base",
+            "Base",
+            _BASE,
+            licence="Apache-2.0",
+            repositories=("depth-anything/DA3-BASE",),
+            download_size=541_517_468,
+        ),
         ModelConfig(
             "large",
             "Large",
             _LARGE,
             licence="CC-BY-NC-4.0",
             repositories=("depth-anything/DA3-LARGE-1.1", "depth-anything/DA3-LARGE"),
+            download_size=1_643_843_276,
         ),
         ModelConfig(
             "giant",
@@ -81,6 +96,7 @@ PRESETS: Mapping[str, ModelConfig] = {
             _GIANT,
             licence="CC-BY-NC-4.0",
             repositories=("depth-anything/DA3-GIANT-1.1", "depth-anything/DA3-GIANT"),
+            download_size=5_422_814_092,
         ),
         ModelConfig(
             "nested",
@@ -90,6 +106,7 @@ PRESETS: Mapping[str, ModelConfig] = {
             is_metric=True,
             licence="CC-BY-NC-4.0",
             repositories=("depth-anything/DA3NESTED-GIANT-LARGE-1.1", "depth-anything/DA3NESTED-GIANT-LARGE"),
+            download_size=6_759_557_500,
         ),
         ModelConfig(
             "metric",
@@ -98,6 +115,7 @@ PRESETS: Mapping[str, ModelConfig] = {
             is_metric=True,
             licence="Apache-2.0",
             repositories=("depth-anything/DA3METRIC-LARGE",),
+            download_size=1_336_734_456,
         ),
         ModelConfig(
             "mono",
@@ -105,6 +123,7 @@ PRESETS: Mapping[str, ModelConfig] = {
             _MONO,
             licence="Apache-2.0",
             repositories=("depth-anything/DA3MONO-LARGE",),
+            download_size=1_336_734_456,
         ),
     )
 }
@@ -123,9 +142,18 @@ OFFICIAL_NAMES: Mapping[str, str] = {
 """`model_name` of a checkpoint's `config.json` → preset."""
 
 
+TENSORS, CONFIG = "model.safetensors", "config.json"
+"""The files of a checkpoint, on the hub and in a folder."""
+
+
 def preset_name(name: str) -> str:
     """Return the preset's own name for an official one."""
     return OFFICIAL_NAMES.get(name, name)
+
+
+def megabytes(size: float) -> str:
+    """Say a number of bytes as people read it: `540 MB`, `1.6 GB`."""
+    return f"{size / 1e6:.0f} MB" if size < 0.9995e9 else f"{size / 1e9:.1f} GB"
 
 
 def parse_config(values: Mapping[str, Any]) -> ModelConfig | None:

@@ -20,9 +20,8 @@ from torch import nn
 from ..errors import WeightsError
 from .config import ModelConfig, NetworkConfig
 from .network import Network
-from .presets import PRESETS, parse_config, preset_name
+from .presets import CONFIG, PRESETS, TENSORS, parse_config, preset_name
 
-TENSORS, CONFIG = "model.safetensors", "config.json"
 BUNDLED = Path(__file__).parent / "checkpoints"
 STORED_TYPES = ("F32", "F16", "BF16")
 

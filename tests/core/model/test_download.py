@@ -1,0 +1,295 @@
+"""A checkpoint arrives whole and checked, or not at all, from a hub that does everything wrong."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants, try_to_load_from_cache
+from loopback_hub import COMMIT, LoopbackHub, checksum
+
+from image_to_scene.core.errors import CancelledError, WeightsError
+from image_to_scene.core.model.download import ATTEMPTS, Hub
+from image_to_scene.core.model.presets import PRESETS
+
+REPOSITORY = PRESETS["small"].repositories[0]
+CONTENT = os.urandom(300_000)
+FILES = {"config.json": json.dumps({"model_name": "da3-small"}).encode(), "model.safetensors": CONTENT}
+
+
+@pytest.fixture
+def server():
+    return LoopbackHub(FILES)
+
+
+@pytest.fixture
+def hub(server, tmp_path, monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with server.serve() as address:
+        yield Hub(address, tmp_path / "hub", pause=0.001)
+
+
+def ignore(_progress):
+    pass
+
+
+def tensors(hub):
+    """The file in the cache as other programs find it."""
+    found = try_to_load_from_cache(REPOSITORY, "model.safetensors", cache_dir=hub.cache)
+    return Path(found) if isinstance(found, str) else None
+
+
+def parts(hub):
+    return list(hub.cache.glob("*/blobs/*.incomplete"))
+
+
+def test_a_download_is_what_other_programs_find(hub, server):
+    steps = []
+    folder = hub.download("small", steps.append)
+    assert folder == tensors(hub).parent
+    assert folder.name == COMMIT
+    assert tensors(hub).read_bytes() == CONTENT
+    assert tensors(hub).resolve().name == checksum("model.safetensors", CONTENT)
+    assert json.loads((folder / "config.json").read_text()) == {"model_name": "da3-small"}
+    assert parts(hub) == []
+    total = sum(map(len, FILES.values()))
+    assert {step.total for step in steps} == {total}
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert steps[-1].done == total
+    server.requests.clear()
+    assert hub.download("da3-small", ignore) == folder
+    assert {method for method, *_ in server.requests} == {"HEAD"}
+
+
+def test_what_another_program_has_brought_is_not_fetched(hub, server):
+    from huggingface_hub import hf_hub_download
+
+    for name in FILES:
+        hf_hub_download(REPOSITORY, name, cache_dir=hub.cache, endpoint=hub.endpoint)
+    server.requests.clear()
+    hub.download("small", ignore)
+    assert {method for method, *_ in server.requests} == {"HEAD"}
+    hub.remove("small")
+    hub.download("small", ignore)
+    server.requests.clear()
+    other = hf_hub_download(REPOSITORY, "model.safetensors", cache_dir=hub.cache, endpoint=hub.endpoint)
+    assert other == str(tensors(hub))
+    assert {method for method, *_ in server.requests} == {"HEAD"}
+
+
+def test_a_file_that_breaks_off_is_taken_up_where_it_did(hub, server):
+    server.cuts = [100_000, 50_000, 0, 1]
+    hub.download("small", ignore)
+    assert tensors(hub).read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=100000-", "bytes=150000-", "bytes=150000-", "bytes=150001-"]
+
+
+def test_a_part_outlives_its_process(hub, server):
+    server.cuts = [1000] * ATTEMPTS
+    with pytest.raises(WeightsError, match=r"broke off .* what has arrived is kept"):
+        hub.download("small", ignore)
+    assert tensors(hub) is None
+    assert [part.stat().st_size for part in parts(hub)] == [1000 * ATTEMPTS]
+    server.requests.clear()
+    hub.download("small", ignore)
+    assert server.ranges == [f"bytes={1000 * ATTEMPTS}-"]
+    assert tensors(hub).read_bytes() == CONTENT
+
+
+def test_a_hub_without_ranges_starts_again(hub, server):
+    server.takes_ranges, server.cuts = False, [100_000]
+    hub.download("small", ignore)
+    assert tensors(hub).read_bytes() == CONTENT
+
+
+def test_a_part_of_something_else_is_found_out_and_deleted(hub, server):
+    server.cuts = [1000] * ATTEMPTS
+    with pytest.raises(WeightsError):
+        hub.download("small", ignore)
+    parts(hub)[0].write_bytes(bytes(5000))
+    with pytest.raises(WeightsError, match=r"model\.safetensors is not what its checksum promises"):
+        hub.download("small", ignore)
+    assert parts(hub) == [] and tensors(hub) is None
+    hub.download("small", ignore)
+    assert tensors(hub).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("lie", [{"X-Linked-Etag": '"' + "0" * 64 + '"'}, {"X-Linked-Size": "299999"}])
+def test_a_hub_that_lies_of_checksum_or_size_is_not_believed(hub, server, lie):
+    server.lies = lie
+    with pytest.raises(WeightsError, match="not what its checksum promises"):
+        hub.download("small", ignore)
+    assert parts(hub) == [] and tensors(hub) is None
+
+
+def test_more_bytes_than_announced_are_not_taken(hub, server):
+    server.excess = 10
+    with pytest.raises(WeightsError, match="not what its checksum promises"):
+        hub.download("small", ignore)
+    assert tensors(hub) is None
+
+
+def test_fewer_bytes_than_announced_are_not_taken(hub, server):
+    server.lies = {"X-Linked-Size": "300001"}
+    with pytest.raises(WeightsError, match="broke off"):
+        hub.download("small", ignore)
+    assert tensors(hub) is None
+
+
+@pytest.mark.parametrize("header", ["X-Repo-Commit", "X-Linked-Etag"])
+def test_a_mirror_that_tells_too_little_is_refused(hub, server, header):
+    server.lies = {header: None}
+    with pytest.raises(WeightsError, match="could not be checked: let HF_ENDPOINT name another mirror"):
+        hub.download("small", ignore)
+    assert [method for method, *_ in server.requests] == ["HEAD", "HEAD"]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, r"refuses depth-anything/DA3-SMALL .* \(401\): agree to its terms .* HF_TOKEN"),
+        (403, r"refuses depth-anything/DA3-SMALL .* \(403\)"),
+        (404, r"has no depth-anything/DA3-SMALL \(404\)"),
+        (418, r"answered 418"),
+        (503, r"too busy or out of order \(503\): try again later"),
+    ],
+)
+def test_each_refusal_is_one_sentence(hub, server, status, words):
+    server.refusal = status
+    with pytest.raises(WeightsError, match=words) as caught:
+        hub.download("small", ignore)
+    assert "\n" not in str(caught.value)
+    assert len(server.requests) == (ATTEMPTS if status == 503 else 1)
+    assert tensors(hub) is None
+
+
+def test_a_busy_hub_is_asked_again_when_it_says(hub, server):
+    hub.pause = 1000.0
+    server.failures = [(503, "0"), (429, "0"), (500, "0")]
+    hub.download("small", ignore)
+    assert tensors(hub).read_bytes() == CONTENT
+
+
+def test_bytes_from_elsewhere_come_without_the_token(hub, server, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    storage = LoopbackHub(FILES)
+    with storage.serve() as address:
+        server.redirects_to = address
+        hub.download("small", ignore)
+    assert tensors(hub).read_bytes() == CONTENT
+    assert {headers.get("authorization") for _, _, headers in server.requests} == {"Bearer hf_secret"}
+    assert {headers.get("authorization") for _, _, headers in storage.requests} == {None}
+
+
+@pytest.mark.parametrize("moment", ["Downloading", "Checking", "Trying again"])
+def test_a_cancelled_download_keeps_what_has_arrived(hub, server, moment, monkeypatch):
+    def cancel(step):
+        if step.stage.startswith(moment) and (step.done > 1000 or step.total == 1):
+            raise CancelledError("enough")
+
+    monkeypatch.setattr("image_to_scene.core.model.download.TICK", 0.0)
+    server.cuts = [2000] if moment == "Trying again" else []
+    hub.pause = 1.0
+    with pytest.raises(CancelledError):
+        hub.download("small", cancel)
+    assert tensors(hub) is None
+    assert len(parts(hub)) == 1
+    hub.download("small", ignore)
+    assert tensors(hub).read_bytes() == CONTENT
+
+
+def test_two_downloads_of_one_file_do_not_mix(hub, server):
+    server.slow = True
+    first = threading.Thread(target=lambda: hub.download("small", ignore))
+    first.start()
+    while not parts(hub):
+        assert first.is_alive()
+    with pytest.raises(WeightsError, match="Another program is downloading"):
+        hub.download("small", ignore)
+    server.slow = False
+    server.over.set()
+    first.join()
+    assert tensors(hub).read_bytes() == CONTENT
+
+
+def test_a_full_disk_is_known_before(hub, server):
+    server.lies = {"X-Linked-Size": str(10**18)}
+    with pytest.raises(WeightsError, match=r"takes 1000000000\.0 GB and the disk of .* free: free some"):
+        hub.download("small", ignore)
+    assert parts(hub) == []
+
+
+LIMITED = """
+import resource, runpy, signal, sys
+from pathlib import Path
+conftest, endpoint, cache = sys.argv[1:]
+runpy.run_path(conftest)
+from image_to_scene.core.model.download import Hub
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    Hub(endpoint, Path(cache)).download("small", lambda step: None)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits how much a process may write")
+def test_a_disk_that_takes_no_more_is_one_sentence(hub):
+    conftest = Path(__file__).parents[2] / "conftest.py"
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, conftest, hub.endpoint, hub.cache], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("WeightsError The download could not be written to"), done
+    assert tensors(hub) is None
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [
+        ("http://hub.invalid", "hub.invalid was not found: check the internet connection, and HF_ENDPOINT"),
+        ("https://127.0.0.1:{port}", "could not be reached securely"),
+        ("http://127.0.0.1:1", "broke off"),
+    ],
+)
+def test_no_connection_is_one_sentence(hub, endpoint, words):
+    hub.endpoint = endpoint.format(port=hub.endpoint.rpartition(":")[2])
+    with pytest.raises(WeightsError, match=words) as caught:
+        hub.download("small", ignore)
+    assert "\n" not in str(caught.value)
+
+
+def test_offline_mode_is_respected(hub, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE"):
+        hub.download("small", ignore)
+
+
+@pytest.mark.parametrize("model", ["nano", "tiny", "../base"])
+def test_what_is_on_no_hub_is_refused(hub, model):
+    for act in (hub.remove, lambda name: hub.download(name, ignore)):
+        with pytest.raises(WeightsError, match="on no hub"):
+            act(model)
+
+
+def test_removing_frees_the_disk_and_leaves_the_rest(hub, server):
+    hub.download("base", ignore)
+    before = {path: path.stat().st_size for path in hub.cache.glob("**/*")}
+    hub.download("small", ignore)
+    assert hub.remove("small") == sum(map(len, FILES.values()))
+    assert tensors(hub) is None
+    left = {path: path.stat().st_size for path in hub.cache.glob("**/*") if ".locks" not in path.parts}
+    assert left == {path: size for path, size in before.items() if ".locks" not in path.parts}
+    assert hub.remove("small") == 0
+
+
+def test_removing_takes_unfinished_files_along(hub, server):
+    assert hub.remove("small") == 0
+    server.cuts = [1000] * ATTEMPTS
+    with pytest.raises(WeightsError):
+        hub.download("small", ignore)
+    assert hub.remove("small") == 1000 * ATTEMPTS + len(FILES["config.json"])
+    assert not (hub.cache / "models--depth-anything--DA3-SMALL").exists()
