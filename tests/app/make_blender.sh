@@ -33,8 +33,15 @@ chroot "$folder" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 sh -c '
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 \
     blender python3-numpy python3-requests python3-zstandard python3-cattr \
-    python3-torch python3-safetensors python3-pil python3-huggingface-hub libopenblas0-pthread \
+    python3-torch python3-safetensors python3-pil libopenblas0-pthread \
     libgl1-mesa-dri libegl1 libgl1 fonts-dejavu-core xvfb xauth imagemagick
   apt-get clean
   rm -rf /var/lib/apt/lists/*' >>"$log" 2>&1
+
+# What the suites lack, or have in other versions; Debian's Python looks there by itself.
+python=$(chroot "$folder" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+here=$(cd "$(dirname "$0")/../.." && pwd)
+"${PYTHON:-python3}" -m pip install --quiet --no-compile --only-binary=:all: --python-version "$python" \
+  --target "$folder/usr/local/lib/python$python/dist-packages" \
+  $(grep -E '^(av|huggingface-hub)==' "$here/requirements/runtime.txt") >>"$log" 2>&1
 chroot "$folder" blender --version | head -1
