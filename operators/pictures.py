@@ -1,22 +1,58 @@
 """The list of pictures: add, remove, order."""
 
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
 
+from ..core.errors import ImageToSceneError
 from .context import Outcome, manager_of, settings_of
+from .inputs import Item, files
+
+NUMBERED: Final = (
+    (
+        "AUTO",
+        "Automatic",
+        f"More than {files.MANY} pictures numbered with hardly a gap are one sequence; fewer are separate pictures",
+    ),
+    ("PICTURES", "Separate Pictures", "Every file is a picture of its own"),
+    ("SEQUENCE", "Image Sequence", "Numbered pictures are one sequence; a single one stands for all of its folder"),
+)
+NAMED: Final = 5
+"""Refused files that a report names one by one."""
 
 
-class IMAGETOSCENE_OT_add_pictures(bpy.types.Operator):
-    """Choose photos of one place; several can be selected at once"""
+class AddsFiles:
+    """What all operators share that take files: how to tell pictures and sequences apart."""
 
-    bl_idname = "image_to_scene.add_pictures"
-    bl_label = "Add Pictures"
-    bl_options = {"REGISTER", "UNDO"}
+    numbered: EnumProperty(  # type: ignore[valid-type]
+        name="Numbered Files",
+        description="What several pictures of one name with different numbers are: shot.0001.png, shot.0002.png and "
+        f"so on. Automatic: more than {files.MANY} of them with hardly a gap are one sequence",
+        items=NUMBERED,
+    )
+
+    def add(self, context: bpy.types.Context, paths: Iterable[Path]) -> Outcome:
+        """Append what files and folders hold, without what the list has already; name what is neither."""
+        try:
+            found = files.find(paths, self.numbered)
+        except ImageToSceneError as error:
+            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        if found.refused:
+            self.report({"WARNING"}, _refusal(found.refused))  # type: ignore[attr-defined]
+        append(settings_of(context), found.items)
+        return {"FINISHED"} if found.items else {"CANCELLED"}
+
+
+class ChoosesFiles(AddsFiles):
+    """What the file browser and a drop fill in."""
 
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    filter_movie: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
@@ -24,26 +60,95 @@ class IMAGETOSCENE_OT_add_pictures(bpy.types.Operator):
         type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
     )
 
+    def execute(self, context: bpy.types.Context) -> Outcome:
+        """Append what was chosen, in natural order of its names."""
+        named = [item.name for item in self.files if item.name]
+        if self.directory and named:
+            return self.add(context, [Path(self.directory) / name for name in named])
+        return self.add(context, [Path(chosen) for chosen in (self.filepath, self.directory) if chosen][:1])
+
+
+class IMAGETOSCENE_OT_add_pictures(ChoosesFiles, bpy.types.Operator):
+    """Choose photos of one place, or movies; several can be selected at once, and with none the folder is taken"""
+
+    bl_idname = "image_to_scene.add_pictures"
+    bl_label = "Add Pictures"
+    bl_options = {"REGISTER", "UNDO"}
+
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
         """Ask for them."""
         manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context: bpy.types.Context) -> Outcome:
-        """Append what was chosen, in the order of its names, without what the list has already."""
-        settings = settings_of(context)
-        known = {item.path for item in settings.pictures}
-        for path in sorted(self._chosen()):
-            if str(path) not in known:
-                item = settings.pictures.add()
-                item.name, item.path = path.name, str(path)
-        settings.active_picture = len(settings.pictures) - 1
-        return {"FINISHED"}
 
-    def _chosen(self) -> list[Path]:
-        if self.files and self.directory:
-            return [Path(self.directory) / item.name for item in self.files if item.name]
-        return [Path(self.filepath)] if self.filepath else []
+class IMAGETOSCENE_OT_drop_pictures(ChoosesFiles, bpy.types.Operator):
+    """Add the dropped pictures and movies to the list of Image to Scene"""
+
+    bl_idname = "image_to_scene.drop_pictures"
+    bl_label = "Add to Image to Scene"  # stands in a menu beside what Blender itself does with a dropped picture
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+
+class IMAGETOSCENE_OT_add_folder(AddsFiles, bpy.types.Operator):
+    """Choose a folder: all pictures and movies in it are added, not those of folders in it"""
+
+    bl_idname = "image_to_scene.add_folder"
+    bl_label = "Add Folder"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
+        """Ask for it."""
+        manager_of(context).fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> Outcome:
+        """Append what is in it, in natural order of the names."""
+        return self.add(context, [Path(self.directory)])
+
+
+class IMAGETOSCENE_OT_add_image(bpy.types.Operator):
+    """Add an image of this file, saved or not, such as a painted, packed or generated one"""
+
+    bl_idname = "image_to_scene.add_image"
+    bl_label = "Add Image"
+    bl_options = {"REGISTER", "UNDO"}
+
+    image: StringProperty(name="Image", description="An image of this file")  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is one."""
+        cls.poll_message_set("This file has no images")
+        return context.scene is not None and len(bpy.data.images) > 0
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
+        """Take the image editor's, or ask for one."""
+        shown = getattr(context.space_data, "image", None)
+        if shown is not None:
+            self.image = shown.name
+            return self.execute(context)
+        return manager_of(context).invoke_props_dialog(self)  # type: ignore[return-value]
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Offer the file's images."""
+        layout: Any = self.layout
+        layout.prop_search(self, "image", bpy.data, "images")
+
+    def execute(self, context: bpy.types.Context) -> Outcome:
+        """Append it; of a movie or sequence, the files."""
+        image = bpy.data.images.get(self.image)
+        if image is None:
+            self.report({"ERROR"}, f"This file has no image {self.image!r}: choose one of the list.")
+            return {"CANCELLED"}
+        try:
+            append(settings_of(context), _items_of(image))
+        except ImageToSceneError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
 
 
 class IMAGETOSCENE_OT_remove_picture(bpy.types.Operator):
@@ -110,14 +215,64 @@ class IMAGETOSCENE_OT_move_picture(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class IMAGETOSCENE_FH_pictures(bpy.types.FileHandler):
+    """Takes pictures and movies dropped into a 3D viewport or its sidebar; Blender hands over no folders"""
+
+    bl_idname = "IMAGETOSCENE_FH_pictures"
+    bl_label = "Image to Scene"
+    bl_import_operator = "image_to_scene.drop_pictures"
+    bl_file_extensions = ";".join(sorted(files.SUFFIXES))
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        """They are dropped where the add-on is."""
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
 CLASSES: Final = (
     IMAGETOSCENE_OT_add_pictures,
+    IMAGETOSCENE_OT_drop_pictures,
+    IMAGETOSCENE_OT_add_folder,
+    IMAGETOSCENE_OT_add_image,
     IMAGETOSCENE_OT_remove_picture,
     IMAGETOSCENE_OT_clear_pictures,
     IMAGETOSCENE_OT_move_picture,
+    IMAGETOSCENE_FH_pictures,
 )
 
 
 def has_pictures(context: bpy.types.Context) -> bool:
     """Tell whether the scene's list has pictures."""
     return context.scene is not None and len(settings_of(context).pictures) > 0
+
+
+def append(settings: Any, items: Iterable[Item]) -> None:
+    """Append entries that the list does not have yet, and select the last of them."""
+    known = {_identity(entry) for entry in settings.pictures}
+    for item in items:
+        if _identity(item) not in known:
+            known.add(_identity(item))
+            entry = settings.pictures.add()
+            for field in fields(Item):
+                setattr(entry, field.name, getattr(item, field.name))
+    settings.active_picture = len(settings.pictures) - 1
+
+
+def _identity(item: Any) -> tuple[object, ...]:
+    """Return what makes two entries the same one."""
+    return item.kind, bpy.path.abspath(item.path), item.image, item.camera
+
+
+def _items_of(image: bpy.types.Image) -> tuple[Item, ...]:
+    """Make the entry of an image: of its movie or sequence where it is one."""
+    if image.source in {"MOVIE", "SEQUENCE"}:
+        path = Path(bpy.path.abspath(image.filepath, library=image.library))
+        return files.find([path], "SEQUENCE").items
+    return (Item(image.name, "IMAGE", image=image),)
+
+
+def _refusal(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    what = "a picture or movie that can be read" if len(names) == 1 else "pictures or movies that can be read"
+    verb = "is not" if len(names) == 1 else "are not"
+    return f"{', '.join(names[:NAMED])}{more} {verb} {what}, and left out."

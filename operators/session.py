@@ -170,10 +170,19 @@ class Session:
         """Return the saved reconstruction an object was built from; None when it was built in another session."""
         return self._results.get(root.get(RECONSTRUCTION_KEY, ""))
 
+    def folder(self, name: str) -> Path:
+        """Return the folder of that name for files that go when the session closes."""
+        folder = self._scratch_folder() / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def _new_folder(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self._scratch_folder()))
+
+    def _scratch_folder(self) -> Path:
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="image_to_scene_", ignore_cleanup_errors=True)
-        return Path(tempfile.mkdtemp(dir=self._scratch.name))
+        return Path(self._scratch.name)
 
 
 session: Final = Session()

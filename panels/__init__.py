@@ -5,19 +5,21 @@ def register() -> None:
     """Make the panels known to Blender."""
     import bpy
 
-    from . import preferences, sidebar
+    from . import pictures, preferences, sidebar
 
-    for module in (preferences, sidebar):
+    for module in (preferences, pictures, sidebar):
         for kind in module.CLASSES:
             bpy.utils.register_class(kind)
+    pictures.register()
 
 
 def unregister() -> None:
     """Take them back, in reverse."""
     import bpy
 
-    from . import preferences, sidebar
+    from . import pictures, preferences, sidebar
 
-    for module in (sidebar, preferences):
+    pictures.unregister()
+    for module in (sidebar, pictures, preferences):
         for kind in reversed(module.CLASSES):
             bpy.utils.unregister_class(kind)

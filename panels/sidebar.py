@@ -9,26 +9,9 @@ from ..operators.context import settings_of
 from ..operators.reconstructions import active_root
 from ..operators.scene import description
 from ..operators.session import POINTS_KEY, Run, session
+from .pictures import draw_pictures
 
 TAB: Final = "Image to Scene"
-
-
-class IMAGETOSCENE_UL_pictures(bpy.types.UIList):
-    """The list of pictures."""
-
-    def draw_item(  # type: ignore[override]
-        self,
-        _context: bpy.types.Context,
-        layout: bpy.types.UILayout,
-        _data: Any,
-        item: Any,
-        _icon: int,
-        _active_data: Any,
-        _active_property: str,
-        *_unused: int,
-    ) -> None:
-        """Draw one picture by its file's name."""
-        layout.label(text=item.name, icon="IMAGE_DATA", translate=False)
 
 
 class IMAGETOSCENE_PT_main(bpy.types.Panel):
@@ -43,7 +26,7 @@ class IMAGETOSCENE_PT_main(bpy.types.Panel):
         """Show what is to be done, and how far it is."""
         settings = settings_of(context)
         layout: Any = self.layout
-        _draw_pictures(layout, settings)
+        draw_pictures(layout, settings)
         layout.use_property_split = True
         layout.use_property_decorate = False
         _draw_model(layout, settings)
@@ -108,26 +91,10 @@ class IMAGETOSCENE_PT_result(bpy.types.Panel):
 
 
 CLASSES: Final = (
-    IMAGETOSCENE_UL_pictures,
     IMAGETOSCENE_PT_main,
     IMAGETOSCENE_PT_result,
     IMAGETOSCENE_PT_advanced,
 )
-
-
-def _draw_pictures(layout: bpy.types.UILayout, settings: Any) -> None:
-    row = layout.row()
-    row.template_list(
-        "IMAGETOSCENE_UL_pictures", "", settings, "pictures", settings, "active_picture", rows=4, maxrows=8
-    )
-    column = row.column(align=True)
-    column.operator("image_to_scene.add_pictures", text="", icon="ADD")
-    column.operator("image_to_scene.remove_picture", text="", icon="REMOVE")
-    column.separator()
-    column.operator("image_to_scene.move_picture", text="", icon="TRIA_UP").direction = "UP"
-    column.operator("image_to_scene.move_picture", text="", icon="TRIA_DOWN").direction = "DOWN"
-    column.separator()
-    column.operator("image_to_scene.clear_pictures", text="", icon="TRASH")
 
 
 def _draw_model(layout: bpy.types.UILayout, settings: Any) -> None:

@@ -1,7 +1,8 @@
 """Movies and numbered sequences: which of their frames take part, and when they are shown."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -81,19 +82,18 @@ def read_movie(path: Path) -> Clip:
     Raises:
         ImageError: It is missing, or Blender cannot read it.
     """
-    problem = f'"{path}" cannot be read as a movie: replace it, or take it off the list.'
-    try:
-        clip = bpy.data.movieclips.load(str(path))
-    except RuntimeError as error:
-        raise ImageError(problem) from error
-    try:
-        facts = Clip(1, clip.frame_duration, clip.fps)
-        has_pixels = clip.size[0] > 0
-    finally:
-        bpy.data.movieclips.remove(clip)
-    if not has_pixels or facts.last < 1 or facts.rate <= 0.0:
-        raise ImageError(problem)
-    return facts
+    with _movie(path) as clip:
+        return Clip(1, clip.frame_duration, clip.fps)
+
+
+def movie_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a movie's frames, in pixels.
+
+    Raises:
+        ImageError: It is missing, or Blender cannot read it.
+    """
+    with _movie(path) as clip:
+        return clip.size[0], clip.size[1]
 
 
 def frames_of(item: Any) -> list[int]:
@@ -142,6 +142,22 @@ def sequence_views(item: Any, rate: float) -> list[View]:
 def scene_rate(scene: bpy.types.Scene) -> float:
     """Return a scene's frames per second."""
     return scene.render.fps / scene.render.fps_base
+
+
+@contextmanager
+def _movie(path: Path) -> Iterator[bpy.types.MovieClip]:
+    """Load a movie as a clip, and remove the clip again."""
+    problem = f'"{path}" cannot be read as a movie: replace it, or take it off the list.'
+    try:
+        clip = bpy.data.movieclips.load(str(path))
+    except RuntimeError as error:
+        raise ImageError(problem) from error
+    try:
+        if clip.size[0] < 1 or clip.frame_duration < 1 or clip.fps <= 0.0:
+            raise ImageError(problem)
+        yield clip
+    finally:
+        bpy.data.movieclips.remove(clip)
 
 
 def _spread(first: int, last: int, count: int) -> list[int]:

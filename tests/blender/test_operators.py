@@ -18,7 +18,7 @@ from image_to_scene.operators.scene import find_roots
 from image_to_scene.operators.session import session
 
 MODULES = (export, log, models, pictures, reconstruct, reconstructions)
-OPERATORS = [kind for module in MODULES for kind in module.CLASSES]
+OPERATORS = [kind for module in MODULES for kind in module.CLASSES if issubclass(kind, bpy.types.Operator)]
 ADD_ON = image_to_scene.__name__
 SECONDS_OF_A_CANCEL = 1.0
 
@@ -331,7 +331,7 @@ def test_panels_draw_with_and_without_everything(ready):
     bpy.ops.image_to_scene.reconstruct()
     from image_to_scene.panels import sidebar
 
-    for kind in sidebar.CLASSES[1:]:
+    for kind in sidebar.CLASSES:
         kind.draw(SimpleNamespace(layout=Anything()), bpy.context)
 
 

@@ -1,0 +1,154 @@
+"""Files and folders as entries of the list: what they are, in which order, and what is a sequence."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import bpy
+
+from ...core.errors import ImageError
+from ...core.imaging.kinds import MOVIE_SUFFIXES, is_movie
+from . import clips, exif
+from .item import Item
+
+Numbered = Literal["AUTO", "PICTURES", "SEQUENCE"]
+"""What numbered files are: AUTO decides by `MANY` and `DENSE`."""
+
+PICTURE_SUFFIXES: Final = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k", ".j2c"),
+        *(".bmp", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".pbm", ".psd", ".sgi", ".rgb", ".rgba"),
+    }
+)
+"""Lower-case suffixes of pictures that the worker reads."""
+SUFFIXES: Final = PICTURE_SUFFIXES | MOVIE_SUFFIXES
+MANY: Final = 12
+"""More numbered files than this become one sequence on their own account,"""
+DENSE: Final = 0.9
+"""when no more than a tenth of the numbers between the first and the last is missing: photos taken on a walk have
+larger gaps."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What files and folders hold."""
+
+    items: tuple[Item, ...]
+    """In natural order of their names, no file twice."""
+    refused: tuple[str, ...] = ()
+    """Names of files that were asked for and are neither pictures nor movies that can be read."""
+
+
+def find(paths: Iterable[Path], numbered: Numbered = "AUTO") -> Found:
+    """Sort files and the pictures and movies of folders into entries.
+
+    Args:
+        paths: Files, which need not exist, and folders, of which the files that are neither are passed over.
+        numbered: What numbered pictures are.
+
+    Raises:
+        ImageError: A folder cannot be read, or has neither pictures nor movies.
+    """
+    files = dict.fromkeys(file for path in paths for file in (in_folder(path) if path.is_dir() else [path]))
+    pictures = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
+    movies = [file for file in files if is_movie(file)]
+    refused = [file.name for file in files if file.suffix.lower() not in SUFFIXES]
+    items = _picture_items(pictures, numbered)
+    for path in movies:
+        try:
+            items.append(movie_item(path))
+        except ImageError:
+            refused.append(path.name)
+    return Found(tuple(sorted(items, key=lambda item: natural(Path(item.path)))), tuple(refused))
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """List the pictures and movies of a folder, not of those in it, in natural order.
+
+    Raises:
+        ImageError: It cannot be read, or has none.
+    """
+    try:
+        files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    except OSError as error:
+        raise ImageError(f'The folder "{folder}" cannot be read ({error.strerror}): choose another.') from error
+    visible = [path for path in files if not path.name.startswith(".")]  # macOS keeps ._a.jpg beside a.jpg
+    if not visible:
+        raise ImageError(f'The folder "{folder}" has no pictures or movies in it: choose another.')
+    return sorted(visible, key=natural)
+
+
+def natural(path: Path) -> tuple[object, ...]:
+    """Return a key that sorts img before img2 before img10, and upper case beside lower case."""
+    words = re.split(r"(\d+)", path.stem.casefold())
+    return str(path.parent), [int(word) if index % 2 else word for index, word in enumerate(words)], path.name
+
+
+def movie_item(path: Path) -> Item:
+    """Make an entry of a movie.
+
+    Raises:
+        ImageError: Blender cannot read it.
+    """
+    clip = clips.read_movie(path)
+    return Item(path.name, "MOVIE", str(path), frame_end=clip.last, clip_last=clip.last, clip_rate=clip.rate)
+
+
+def sequence_item(files: Sequence[Path]) -> Item:
+    """Make an entry of numbered files of one pattern."""
+    numbers = clips.numbered(files)
+    first, last = min(numbers), max(numbers)
+    path = numbers[first]
+    pattern, digits = clips.split(path) or (None, "")
+    _, last_digits = clips.split(numbers[last]) or (None, "")
+    name = pattern.name_of(f"{digits}-{last_digits}").name if pattern else path.name
+    return Item(name, "SEQUENCE", str(path), frame_start=first, frame_end=last, clip_first=first, clip_last=last)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Return (width, height) of an upright picture or of a movie's frames, in pixels.
+
+    Raises:
+        ImageError: Blender cannot read it.
+    """
+    if is_movie(path):
+        return clips.movie_size(path)
+    problem = (
+        f'The size of "{path}" cannot be read, so its lens cannot be used: replace it, or set its lens to Automatic.'
+    )
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError as error:
+        raise ImageError(problem) from error
+    width, height = image.size
+    bpy.data.images.remove(image)
+    if width == 0:
+        raise ImageError(problem)
+    return (height, width) if exif.is_on_its_side(path) else (width, height)
+
+
+def _picture_items(pictures: Iterable[Path], numbered: Numbered) -> list[Item]:
+    groups: dict[object, list[Path]] = {}
+    for path in pictures:
+        parts = clips.split(path)
+        groups.setdefault(parts[0] if parts else path, []).append(path)
+    items = []
+    for files in groups.values():
+        frames = _frames(files, numbered)
+        items += [sequence_item(frames)] if frames else [Item(path.name, path=str(path)) for path in files]
+    return items
+
+
+def _frames(files: list[Path], numbered: Numbered) -> list[Path]:
+    """Return the frames of the sequence that files of one pattern are; none where they are pictures."""
+    if numbered == "PICTURES" or clips.split(files[0]) is None:
+        return []
+    if numbered == "SEQUENCE":
+        frames = files if len(files) > 1 else list(clips.numbered_files(files[0]).values())
+        return frames if len(frames) > 1 else []
+    numbers = clips.numbered(files)
+    span = max(numbers) - min(numbers) + 1
+    is_clip = len(numbers) == len(files) > MANY and len(files) >= DENSE * span
+    return files if is_clip else []
