@@ -14,6 +14,7 @@ from ..types import FloatArray, ReconstructedView
 from .surfaces import camera_or_origin, known_depth, view_points
 
 SAMPLES = 20_000  # pixels a view from which sizes are measured
+ALL_SAMPLES = 200_000  # of all views together: sorting millions would be felt
 NEAREST_CLIP = 1e-6  # of the far clip: a depth buffer cannot tell more apart
 
 
@@ -70,7 +71,7 @@ def scene_size(extents: Sequence[Extent]) -> float:
     Sky is left out; 1 where nothing is known. For sizes of things shown, not for measuring.
     """
     places = np.array([item.centre for item in extents])
-    points = np.concatenate([item.points for item in extents])
+    points = _thinned(np.concatenate([item.points for item in extents]))
     if len(points):
         places = np.concatenate([places, np.percentile(points, (5.0, 95.0), axis=0)])
     return float(np.linalg.norm(np.ptp(places, axis=0))) or 1.0
@@ -81,7 +82,7 @@ def point_radius(extents: Sequence[Extent]) -> float:
 
     That is the median over all pixels of depth / focal length times √½; sky is left out.
     """
-    widths = np.concatenate([item.widths for item in extents])
+    widths = _thinned(np.concatenate([item.widths for item in extents]))
     return float(np.sqrt(0.5) * np.median(widths)) if widths.size else 0.01
 
 
@@ -96,6 +97,12 @@ def _corners(points: FloatArray) -> FloatArray:
     low, high = points.min(axis=0), points.max(axis=0)
     corners: FloatArray = np.stack(np.meshgrid(*zip(low, high, strict=True)), axis=-1).reshape(-1, 3)
     return corners
+
+
+def _thinned(values: FloatArray) -> FloatArray:
+    """Take every so many of values [N, ...], so that hardly more than `ALL_SAMPLES` are left."""
+    thinned: FloatArray = values[:: max(1, len(values) // ALL_SAMPLES)]
+    return thinned
 
 
 def _sample(view: ReconstructedView, pixels: FloatArray) -> FloatArray:

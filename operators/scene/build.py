@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 
 from ...core.geometry.cameras import check_intrinsics, check_rigid
-from ...core.geometry.extent import Extent, clip_range, extent, point_radius, scene_size
+from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
 from ...core.types import Progress, ReconstructedView, Reconstruction
 from .cameras import build_camera
 from .collection import in_root_frame, new_collection, new_root
@@ -136,7 +136,10 @@ class _Part:
 
     original: Reconstruction
     views: list[ReconstructedView] = field(default_factory=list)
-    extents: list[Extent] = field(default_factory=list)
+    points: int = 0
+    clip: tuple[float, float] = (0.1, 100.0)
+    size: float = 1.0
+    cut: Cut = field(default_factory=Cut)
     images: list[int] = field(default_factory=list)
     clouds: list[int] = field(default_factory=list)
     meshes: list[int] = field(default_factory=list)
@@ -148,7 +151,8 @@ Slices = Generator[None, None, None]
 
 def _build(reconstructions: Sequence[Reconstruction], options: BuildOptions, shelf: Shelf) -> BuildSteps:
     parts = [_Part(reconstruction) for reconstruction in reconstructions]
-    total = sum(len(part.original.views) for part in parts) * (2 + options.point_cloud + options.meshes) + 1
+    a_view = 2 + options.point_cloud + options.meshes
+    total = sum(len(part.original.views) * a_view + 1 for part in parts) + 1
     done = 0
     for part in parts:
         for _ in _slices(part, options, shelf):
@@ -161,11 +165,15 @@ def _build(reconstructions: Sequence[Reconstruction], options: BuildOptions, she
 
 def _slices(part: _Part, options: BuildOptions, shelf: Shelf) -> Slices:
     """Measure all views, then make their data; a pause after each."""
+    extents = []
     for view in part.original.views:
         part.views.append(in_root_frame(view, part.original.world))
-        part.extents.append(extent(part.views[-1]))
+        extents.append(extent(part.views[-1]))
         yield
-    radius, grids = point_radius(part.extents), GridMeshes()
+    part.points, part.clip, part.size = sum(item.known for item in extents), clip_range(extents), scene_size(extents)
+    part.cut = initial_cut(part.original, options)
+    radius, grids = point_radius(extents), GridMeshes()
+    yield
     for index in range(len(part.views)):
         with shelf.slice():
             _take_picture(part, index)
@@ -191,35 +199,33 @@ def _take_picture(part: _Part, index: int) -> None:
 def _assembled(part: _Part, options: BuildOptions, scene: bpy.types.Scene, there: Mapping[int, Any]) -> BuiltScene:
     """Make all that is small, and link everything; `there` finds what the slices made."""
     collection = new_collection(options.name or part.original.views[0].name, scene)
-    root = new_root(part.original, scene_size(part.extents), collection, scene)
+    root = new_root(part.original, part.size, collection, scene)
     pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
-    cut = initial_cut(part.original, options)
     return BuiltScene(
         collection=collection,
         root=root,
         cameras=_cameras(part, pictures, root, collection) if options.cameras else (),
-        clouds=_clouds(part, there, cut, root, collection) if options.point_cloud else (),
-        meshes=_meshes(part, pictures, there, cut, root, collection) if options.meshes else (),
+        clouds=_clouds(part, there, root, collection) if options.point_cloud else (),
+        meshes=_meshes(part, pictures, there, root, collection) if options.meshes else (),
         warnings=tuple(part.warnings),
-        points=sum(item.known for item in part.extents),
+        points=part.points,
     )
 
 
 def _cameras(
     part: _Part, pictures: list[Picture], root: bpy.types.Object, collection: bpy.types.Collection
 ) -> tuple[bpy.types.Object, ...]:
-    clip, size = clip_range(part.extents), scene_size(part.extents)
-    return tuple(build_camera(picture, clip, size, root, collection) for picture in pictures)
+    return tuple(build_camera(picture, part.clip, part.size, root, collection) for picture in pictures)
 
 
 def _clouds(
-    part: _Part, there: Mapping[int, Any], cut: Cut, root: bpy.types.Object, collection: bpy.types.Collection
+    part: _Part, there: Mapping[int, Any], root: bpy.types.Object, collection: bpy.types.Collection
 ) -> tuple[bpy.types.Object, ...]:
     name = f"{collection.name} points"
     material = point_material(name)
     pairs = zip(part.views, part.clouds, strict=True)
     clouds = tuple(build_cloud(view, there[cloud], material, root, collection) for view, cloud in pairs)
-    cut_clouds(clouds, f"{name} cut", cut, material)
+    cut_clouds(clouds, f"{name} cut", part.cut, material)
     return clouds
 
 
@@ -227,11 +233,10 @@ def _meshes(
     part: _Part,
     pictures: list[Picture],
     there: Mapping[int, Any],
-    cut: Cut,
     root: bpy.types.Object,
     collection: bpy.types.Collection,
 ) -> tuple[bpy.types.Object, ...]:
     pairs = zip(pictures, part.meshes, strict=True)
     meshes = tuple(build_mesh(picture, there[mesh], root, collection) for picture, mesh in pairs)
-    cut_meshes(meshes, f"{collection.name} cut", cut)
+    cut_meshes(meshes, f"{collection.name} cut", part.cut)
     return meshes
