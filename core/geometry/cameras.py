@@ -51,6 +51,13 @@ class CameraLens:
     """Height of a pixel, at least 1 in Blender."""
     sensor_fit: SensorFit = "HORIZONTAL"
 
+    @property
+    def fits_width(self) -> bool:
+        """The sensor spans the width of the render; else its height."""
+        if self.sensor_fit == "AUTO":
+            return self.width * self.aspect_x >= self.height * self.aspect_y
+        return self.sensor_fit == "HORIZONTAL"
+
 
 def invert_rigid(matrix: FloatArray) -> FloatArray:
     """Invert rigid transforms [..., 4, 4] by transposing their rotation."""
@@ -248,9 +255,8 @@ def intrinsics_from_lens(lens: CameraLens) -> FloatArray:
     Source: Blender `source/blender/blenkernel/intern/camera.cc` `BKE_camera_params_compute_viewplane`, in pixels.
     """
     aspect = lens.aspect_y / lens.aspect_x
-    fits_width = lens.width >= lens.height * aspect if lens.sensor_fit == "AUTO" else lens.sensor_fit == "HORIZONTAL"
     sensor = lens.sensor_height if lens.sensor_fit == "VERTICAL" else lens.sensor_width
-    fitted = lens.width if fits_width else lens.height * aspect  # the side that the sensor spans, in pixel widths
+    fitted = lens.width if lens.fits_width else lens.height * aspect  # the side that the sensor spans, in pixel widths
     focal = lens.lens / sensor * fitted
     cx = 0.5 * lens.width - lens.shift_x * fitted
     cy = 0.5 * lens.height + lens.shift_y * fitted / aspect

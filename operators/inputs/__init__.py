@@ -74,9 +74,9 @@ def count(item: Any) -> int:
 
 def _views_of(item: Any, context: bpy.types.Context) -> Sequence[View]:
     if item.kind == "CAMERA":
-        from . import cameras  # type: ignore[attr-defined]
+        from . import cameras
 
-        return cameras.views_of(item, context)  # type: ignore[no-any-return]
+        return cameras.views_of(item, context)
     return _with_lens(item, _pictures_of(item, context), context)
 
 
@@ -86,7 +86,7 @@ def _pictures_of(item: Any, context: bpy.types.Context) -> list[View]:
     if item.kind == "SEQUENCE":
         return clips.sequence_views(item, clips.scene_rate(scene_of(context)))
     if item.kind == "IMAGE":
-        from . import images  # type: ignore[attr-defined]
+        from . import images
 
         return [View(images.picture_of(item.image))]
     return [View(Path(bpy.path.abspath(item.path)))]
@@ -95,16 +95,18 @@ def _pictures_of(item: Any, context: bpy.types.Context) -> list[View]:
 def _with_mask(item: Any, view: View, context: bpy.types.Context) -> View:
     if item.mask_kind == "NONE":
         return view
-    from . import masks  # type: ignore[attr-defined]
+    from . import masks
 
-    return replace(view, mask=masks.mask_of(item, view.path, context))
+    scene = scene_of(context)
+    frame = None if view.time is None else round(scene.frame_start + view.time * clips.scene_rate(scene))
+    return replace(view, mask=masks.mask_of(item, view.path, context, frame=frame))
 
 
 def _with_lens(item: Any, found: list[View], context: bpy.types.Context) -> list[View]:
     """Give the views the lens that is known; all frames of a clip have one size."""
     if item.lens_kind == "AUTO":
         return found
-    from . import files, lenses  # type: ignore[attr-defined]
+    from . import files, lenses
 
     image_from_camera = lenses.intrinsics_of(item, files.size_of(found[0].path), context)
     return [replace(view, image_from_camera=image_from_camera) for view in found]

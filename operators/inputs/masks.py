@@ -1,0 +1,89 @@
+"""An entry's mask as a picture: a file, the picture's own alpha channel, or a mask of the .blend, rasterised."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import bpy
+
+from ...core.errors import ImageError
+from ...core.types import Mask
+from ..context import scene_of
+from ..session import session
+from . import clips, files
+from .stage import compositor, write_frame
+
+LONGEST: Final = 1024
+"""Longest side of a rasterised mask, pixels: more than any network sees."""
+
+
+def mask_of(item: Any, picture: Path, context: bpy.types.Context, *, frame: int | None = None) -> Mask | None:
+    """Return what masks one picture of an entry.
+
+    Args:
+        item: A `PictureItem` or `Item`.
+        picture: The picture's file.
+        context: Of the scene whose current frame an animated mask is taken at,
+        frame: unless this one is meant.
+
+    Raises:
+        ImageError: The mask is gone, or has no file for this picture.
+        CameraError: Blender cannot rasterise it.
+    """
+    if item.mask_kind == "ALPHA":
+        return Mask(picture, "alpha", item.mask_inverted)
+    if item.mask_kind == "FILE":
+        return Mask(_file(item, picture), inverted=item.mask_inverted)
+    if item.mask_kind == "MASK":
+        moment = scene_of(context).frame_current if frame is None else frame
+        return Mask(_rasterised(item, picture, moment), inverted=item.mask_inverted)
+    return None
+
+
+def _file(item: Any, picture: Path) -> Path:
+    """Find the mask's file: it may be one for all pictures, or a folder or numbered files with one for each."""
+    path = Path(bpy.path.abspath(item.mask_path)) if item.mask_path else None
+    if path is None or not path.exists():
+        raise ImageError(f'The mask "{item.mask_path}" of {item.name} is missing: choose another file.')
+    if path.is_dir():
+        return _in_folder(path, picture)
+    number = clips.split(picture)
+    beside = clips.numbered_files(path) if number else {}
+    if number is None or len(beside) < 2:
+        return path
+    return _found(beside.get(int(number[1])), picture, path)
+
+
+def _in_folder(folder: Path, picture: Path) -> Path:
+    """Find the mask of a picture's name, else of its number."""
+    inside = [path for path in folder.iterdir() if path.suffix.lower() in files.PICTURE_SUFFIXES]
+    named = [path for path in inside if path.stem == picture.stem]
+    number = clips.split(picture)
+    if number and not named:
+        named = [path for path in inside if (parts := clips.split(path)) and int(parts[1]) == int(number[1])]
+    return _found(named[0] if len(named) == 1 else None, picture, folder)
+
+
+def _found(path: Path | None, picture: Path, place: Path) -> Path:
+    if path is None:
+        raise ImageError(f'The masks at "{place}" have not exactly one for {picture.name}: give it its name or number.')
+    return path
+
+
+def _rasterised(item: Any, picture: Path, frame: int) -> Path:
+    """Let Blender fill a mask's splines at a frame: layers, feathers, animation and tracks, as its compositor does."""
+    mask = item.mask
+    if mask is None:
+        raise ImageError(f"The mask of {item.name} is gone from the file: choose another.")
+    width, height = files.size_of(picture)
+    part = min(1.0, LONGEST / max(width, height))
+    size = (max(4, round(width * part)), max(4, round(height * part)))
+    name = f"{bpy.path.clean_name(mask.name)} {mask.session_uid} {size[0]}x{size[1]} {frame:04d}.png"
+
+    def add_source(tree: Any) -> Any:
+        node = tree.nodes.new("CompositorNodeMask")
+        node.mask = mask
+        return node.outputs[0]
+
+    with compositor(size, add_source, "Raw") as scene:
+        scene.frame_set(frame)
+        return write_frame(scene, session.folder("masks") / name, colours="BW")
