@@ -37,5 +37,9 @@ class WorkerError(ImageToSceneError):
     """The worker process could not be started or ended without an answer."""
 
 
+class InstallError(ImageToSceneError):
+    """The worker's own environment could not be made, checked or removed."""
+
+
 class CancelledError(ImageToSceneError):
     """The artist cancelled the run."""

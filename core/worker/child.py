@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import deque
@@ -21,6 +20,7 @@ from typing import IO, Any, Final
 
 from ..errors import WorkerError
 from .protocol import Command, Message, decode_message, encode
+from .runtime.processes import clean_environment, own_group
 
 LOG_LINES: Final = 200
 LOG_LINE_BYTES: Final = 2000  # a progress bar without line ends must not grow the log for ever
@@ -55,12 +55,12 @@ class Child:
         command = [str(python), "-I", "-u", "-X", "utf8", str(script)]
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         try:
-            self._process = subprocess.Popen(command, env=environment(self._scratch.name), **pipes, **_own_group())
+            self._process = subprocess.Popen(command, env=environment(self._scratch.name), **pipes, **own_group())
         except (OSError, ValueError) as error:
             self._scratch.cleanup()
             raise WorkerError(
                 f"The worker's Python {python} cannot be started ({error}): "
-                "name a Python that has torch in the add-on's preferences or in IMAGE_TO_SCENE_PYTHON."
+                "install the runtime, or name a Python that has torch, in the add-on's preferences."
             ) from error
         self._commands: SimpleQueue[bytes] = SimpleQueue()
         self._received: SimpleQueue[Message | WorkerError | Ended] = SimpleQueue()
@@ -102,26 +102,13 @@ class Child:
 
 
 def environment(scratch: str, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The child's environment: the parent's without what would change which Python or device it finds.
-
-    Blender's own PYTHON... variables are for Blender's interpreter, and an empty CUDA_VISIBLE_DEVICES, which remote
-    desktops leave behind, hides every GPU. Everything else stays, HF_HOME and HF_ENDPOINT among it.
+    """The child's environment: the parent's, cleaned as `runtime.processes.clean_environment` says.
 
     Args:
         scratch: The folder for temporary files.
         inherited: The parent's environment.
     """
-    kept = {name: value for name, value in inherited.items() if not name.upper().startswith("PYTHON")}
-    if not kept.get("CUDA_VISIBLE_DEVICES", "all").strip():
-        del kept["CUDA_VISIBLE_DEVICES"]
-    return kept | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
-
-
-def _own_group() -> dict[str, Any]:
-    """Out of reach of the terminal's Ctrl-C, which is for Blender, and without a console window."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
+    return clean_environment(inherited) | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
 
 
 def _write(commands: SimpleQueue[bytes], pipe: IO[bytes]) -> None:
