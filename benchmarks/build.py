@@ -66,7 +66,7 @@ def points_from_lists(points: PointCloud) -> None:
     for element, (red, green, blue) in zip(colour.data, (points.colours / 255.0).tolist(), strict=True):
         element.color = (red, green, blue, 1.0)
     confidence = mesh.attributes.new("confidence", "FLOAT", "POINT")
-    for element, value in zip(confidence.data, points.confidence.tolist(), strict=True):
+    for element, value in zip(confidence.data, points.measures["confidence"].tolist(), strict=True):
         element.value = value
 
 
@@ -78,7 +78,7 @@ def mesh_from_lists(surface: GridSurface) -> None:
     for element, uv in zip(layer.data, surface.uv[surface.quads.reshape(-1)].tolist(), strict=True):
         element.uv = uv
     confidence = mesh.attributes.new("confidence", "FLOAT", "POINT")
-    for element, value in zip(confidence.data, surface.confidence.tolist(), strict=True):
+    for element, value in zip(confidence.data, surface.measures["confidence"].tolist(), strict=True):
         element.value = value
 
 
@@ -109,7 +109,7 @@ def main() -> None:
     report(
         "points",
         seconds(lambda: [point_cloud(view) for view in views], 3),
-        seconds(lambda: [new_cloud("points", points, np.full(len(points.depth), 0.01)) for points in clouds], 3),
+        seconds(lambda: [new_cloud("points", points, np.full(len(points.positions), 0.01)) for points in clouds], 3),
         seconds(lambda: [points_from_lists(points) for points in clouds], 1),
     )
     report(

@@ -6,6 +6,7 @@ camera it covers the picture completely. Nothing is cut here: what a cut needs i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,20 @@ from .cameras import unproject, unproject_at
 BORDER_LIMIT = 0.1  # half a pixel beyond the outermost centre changes inverse depth by a tenth at most
 
 
+GRID_INDEX = "grid_index"
+MEASURES = ("confidence", "confidence_rank", "depth", "depth_jump", "sky", "mask")
+Measures = Mapping[str, NDArray[np.float32]]
+"""What is known of every point [N], of these names:
+
+confidence: in (1, ∞), where the model gives it.
+confidence_rank: which part of all pixels of the reconstruction is no surer than this one, in (0, 1].
+depth: along the camera's Z axis.
+depth_jump: see `depth_jump`; where it exceeds a threshold on all four corners, a quad bridges a discontinuity.
+sky: about 0 on ground and 1 on sky, where the model gives it.
+mask: 1 where the artist's mask leaves the picture out and 0 elsewhere, where there is a mask.
+"""
+
+
 @dataclass(frozen=True)
 class GridSurface:
     """A mesh of one view; the vertex arrays go row by row from the picture's top left."""
@@ -28,14 +43,11 @@ class GridSurface:
     """[F, 4] vertex indices, counter-clockwise as the camera sees them: normals face the camera."""
     uv: NDArray[np.float32]
     """[N, 2] position in the source picture, u right and v up, exactly 0 and 1 on its border."""
-    depth: NDArray[np.float32]
-    """[N] along the camera's Z axis."""
-    depth_jump: NDArray[np.float32]
-    """[N] see `depth_jump`; where it exceeds a threshold on all four corners, a quad bridges a discontinuity."""
-    confidence: NDArray[np.float32] | None
-    """[N] in (1, ∞); None where the model gives none."""
-    sky: NDArray[np.float32] | None
-    """[N] about 0 on ground and 1 on sky; None where the model gives none."""
+    shape: tuple[int, int]
+    """(rows, columns) of the whole grid: two more than the view has pixels, for the ring."""
+    grid_index: NDArray[np.int32]
+    """[N] row · columns + column in the whole grid; 0, 1, 2, … where no vertex is missing."""
+    measures: Measures
 
 
 @dataclass(frozen=True)
@@ -46,17 +58,10 @@ class PointCloud:
     """[N, 3] in the reconstruction's world."""
     colours: ByteArray
     """[N, 3] sRGB."""
-    depth: NDArray[np.float32]
-    """[N] along the camera's Z axis."""
-    depth_jump: NDArray[np.float32]
-    """[N] see `depth_jump`."""
-    confidence: NDArray[np.float32] | None
-    """[N] in (1, ∞)."""
-    sky: NDArray[np.float32] | None
-    """[N] about 0 on ground and 1 on sky."""
+    measures: Measures
 
 
-def grid_surface(view: ReconstructedView) -> GridSurface:
+def grid_surface(view: ReconstructedView, rank: FloatArray | None = None) -> GridSurface:
     """Make the uncut mesh of one view.
 
     Vertices stand at pixel centres, and half a pixel further out on the picture's border, where inverse depth is
@@ -66,6 +71,7 @@ def grid_surface(view: ReconstructedView) -> GridSurface:
 
     Args:
         view: One view of a reconstruction, `depth` [H, W].
+        rank: [H, W] of its confidence, see `ranks.ConfidenceRanks`; where it is known.
 
     Returns:
         At most (H + 2) · (W + 2) vertices.
@@ -78,23 +84,19 @@ def grid_surface(view: ReconstructedView) -> GridSurface:
     if view.points is not None:
         positions += _repeated(view.points - positions[1:-1, 1:-1])
     quads, used = _quads(np.isfinite(positions).all(axis=-1))
-
-    def per_vertex(pixels: FloatArray) -> NDArray[np.float32]:
-        return _repeated(pixels).reshape(-1)[used].astype(np.float32, copy=False)
-
+    measures = {name: _repeated(pixels) for name, pixels in _measured(view, depth, rank)} | {"depth": bordered}
     return GridSurface(
         vertices=positions.reshape(-1, 3)[used].astype(np.float32, copy=False),
         quads=quads,
         uv=_uv(view, columns, rows).reshape(-1, 2)[used],
-        depth=bordered.reshape(-1)[used],
-        depth_jump=per_vertex(depth_jump(depth)),
-        confidence=None if view.confidence is None else per_vertex(view.confidence),
-        sky=None if view.sky is None else per_vertex(view.sky),
+        shape=bordered.shape,
+        grid_index=np.arange(bordered.size, dtype=np.int32)[used],
+        measures={name: pixels.reshape(-1)[used] for name, pixels in measures.items()},
     )
 
 
-def point_cloud(view: ReconstructedView) -> PointCloud:
-    """Gather the pixels of one view whose position is known."""
+def point_cloud(view: ReconstructedView, rank: FloatArray | None = None) -> PointCloud:
+    """Gather the pixels of one view whose position is known; `rank` as for `grid_surface`."""
     depth = known_depth(view)
     positions = view_points(view)
     known = np.flatnonzero(np.isfinite(positions[..., 0] + positions[..., 1] + positions[..., 2]))
@@ -103,14 +105,19 @@ def point_cloud(view: ReconstructedView) -> PointCloud:
         flat = np.asarray(pixels).reshape(-1, *pixels.shape[2:])
         return flat if len(known) == len(flat) else flat[known]
 
-    return PointCloud(
-        positions=gather(positions).astype(np.float32, copy=False),
-        colours=gather(view.image),
-        depth=gather(depth),
-        depth_jump=gather(depth_jump(depth)),
-        confidence=None if view.confidence is None else gather(view.confidence),
-        sky=None if view.sky is None else gather(view.sky),
-    )
+    measures = {name: gather(pixels) for name, pixels in _measured(view, depth, rank)} | {"depth": gather(depth)}
+    return PointCloud(gather(positions).astype(np.float32, copy=False), gather(view.image), measures)
+
+
+def _measured(
+    view: ReconstructedView, depth: NDArray[np.float32], rank: FloatArray | None
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Go through what is known of a view's pixels [H, W], besides their depth."""
+    known = {"confidence": view.confidence, "confidence_rank": rank, "sky": view.sky, "mask": view.mask}
+    yield "depth_jump", depth_jump(depth)
+    for name, pixels in known.items():
+        if pixels is not None:
+            yield name, np.asarray(pixels, dtype=np.float32)
 
 
 def known_depth(view: ReconstructedView) -> NDArray[np.float32]:

@@ -5,11 +5,8 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ...core.geometry.surfaces import GridSurface, PointCloud
+from ...core.geometry.surfaces import Measures
 from ...core.types import ByteArray, FloatArray
-
-PER_POINT = ("confidence", "depth", "depth_jump", "sky")
-"""What meshes and point clouds carry on their points, where the model gives it."""
 
 
 def fill(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, values: Any, key: str = "value") -> None:
@@ -45,12 +42,10 @@ def fill_colours(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, colours
     fill(data, name, linear, "color")
 
 
-def fill_measures(data: bpy.types.Mesh | bpy.types.PointCloud, source: GridSurface | PointCloud) -> None:
-    """Set all of `PER_POINT` that the source knows."""
-    for name in PER_POINT:
-        values = getattr(source, name)
-        if values is not None:
-            fill_floats(data, name, values)
+def fill_measures(data: bpy.types.Mesh | bpy.types.PointCloud, measures: Measures) -> None:
+    """Set all that is known of the points, each as an attribute of its name."""
+    for name, values in measures.items():
+        fill_floats(data, name, values)
 
 
 def _linear_from_srgb() -> FloatArray:

@@ -3,8 +3,8 @@
 import bpy
 import numpy as np
 
-from ...core.geometry.surfaces import GridSurface, grid_surface
-from ...core.types import ReconstructedView
+from ...core.geometry.surfaces import GRID_INDEX, GridSurface, grid_surface
+from ...core.types import FloatArray, ReconstructedView
 from .attributes import fill, fill_measures, fill_positions
 from .collection import add_object
 from .materials import photo_material
@@ -39,9 +39,9 @@ class GridMeshes:
     def __init__(self) -> None:
         self._last: tuple[GridSurface, int] | None = None
 
-    def new_of(self, view: ReconstructedView) -> bpy.types.Mesh:
-        """Make the mesh of a view, without material."""
-        return self.new(f"{view.name} mesh", grid_surface(view))
+    def new_of(self, view: ReconstructedView, rank: FloatArray | None = None) -> bpy.types.Mesh:
+        """Make the mesh of a view, without material; `rank` [H, W] is that of its confidence, where it is known."""
+        return self.new(f"{view.name} mesh", grid_surface(view, rank))
 
     def new(self, name: str, surface: GridSurface) -> bpy.types.Mesh:
         """Make the mesh of a surface, without material."""
@@ -50,7 +50,7 @@ class GridMeshes:
         self._last = (surface, mesh.session_uid)
         mesh.name = name
         fill_positions(mesh, surface.vertices)
-        fill_measures(mesh, surface)
+        fill_measures(mesh, surface.measures)
         mesh.update()
         return mesh
 
@@ -73,13 +73,16 @@ def _new_topology(surface: GridSurface) -> bpy.types.Mesh:
     mesh.update(calc_edges=True)
     mesh.attributes.new(UV, "FLOAT2", "CORNER")
     fill(mesh, UV, surface.uv[corners], "vector")
+    mesh.attributes.new(GRID_INDEX, "INT", "POINT")
+    fill(mesh, GRID_INDEX, surface.grid_index)
     return mesh
 
 
 def _same_grid(one: GridSurface, other: GridSurface) -> bool:
     return (
-        np.array_equal(one.quads, other.quads)
+        one.shape == other.shape
+        and np.array_equal(one.quads, other.quads)
         and np.array_equal(one.uv, other.uv)
-        and (one.confidence is None) == (other.confidence is None)
-        and (one.sky is None) == (other.sky is None)
+        and np.array_equal(one.grid_index, other.grid_index)
+        and one.measures.keys() == other.measures.keys()
     )

@@ -48,15 +48,16 @@ def build_cloud(
     return cloud
 
 
-def new_cloud_of(view: ReconstructedView, radius: float) -> Points:
+def new_cloud_of(view: ReconstructedView, radius: float, rank: FloatArray | None = None) -> Points:
     """Make the points of one view, without material.
 
     Args:
         view: In the axes of the root.
         radius: Of a typical point, in the reconstruction's units.
+        rank: [H, W] of its confidence, where it is known.
     """
-    points = point_cloud(view)
-    return new_cloud(f"{view.name} points", points, _radii(points.depth, view, radius))
+    points = point_cloud(view, rank)
+    return new_cloud(f"{view.name} points", points, _radii(points.measures["depth"], view, radius))
 
 
 def new_cloud(name: str, points: PointCloud, radii: FloatArray) -> Points:
@@ -65,7 +66,7 @@ def new_cloud(name: str, points: PointCloud, radii: FloatArray) -> Points:
     fill_positions(data, points.positions)
     fill_floats(data, RADIUS, radii)
     fill_colours(data, COLOUR, points.colours)
-    fill_measures(data, points)
+    fill_measures(data, points.measures)
     data.update_tag()
     return data
 

@@ -31,11 +31,11 @@ def stepped(make_view):
 
 
 def unwanted(surface, cut):
-    found = surface.depth_jump > np.float32(cut.depth_jump)
-    if surface.confidence is not None:
-        found = found | (surface.confidence < np.float32(cut.confidence))
-    if surface.sky is not None:
-        found = found | (surface.sky > np.float32(cut.sky))
+    found = surface.measures["depth_jump"] > np.float32(cut.depth_jump)
+    if "confidence" in surface.measures:
+        found = found | (surface.measures["confidence"] < np.float32(cut.confidence))
+    if "sky" in surface.measures:
+        found = found | (surface.measures["sky"] > np.float32(cut.sky))
     return found
 
 

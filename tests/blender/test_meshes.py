@@ -106,7 +106,7 @@ def test_it_is_sound_and_carries_what_is_known(make_view):
     assert len(mesh.edges) == 26 * 17 + 25 * 18
     np.testing.assert_array_equal(positions(mesh), surface.vertices)
     for name in ("confidence", "depth", "depth_jump", "sky"):
-        np.testing.assert_array_equal(floats(mesh, name), getattr(surface, name))
+        np.testing.assert_array_equal(floats(mesh, name), surface.measures[name])
     uv = np.empty(len(mesh.loops) * 2, np.float32)
     mesh.uv_layers.active.data.foreach_get("uv", uv)
     np.testing.assert_array_equal(uv.reshape(-1, 2), surface.uv[surface.quads.reshape(-1)])
@@ -141,7 +141,7 @@ def test_equal_grids_share_nothing_that_one_could_spoil(make_view):
     for item, view in zip(built.meshes, views, strict=True):
         surface = grid_surface(view)
         np.testing.assert_array_equal(positions(item.data), surface.vertices)
-        np.testing.assert_array_equal(floats(item.data, "confidence"), surface.confidence)
+        np.testing.assert_array_equal(floats(item.data, "confidence"), surface.measures["confidence"])
         assert not item.data.validate()
         assert [slot.name for slot in item.data.materials] == [view.source.stem]
     bpy.data.meshes.remove(built.meshes[0].data)

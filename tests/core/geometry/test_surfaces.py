@@ -49,10 +49,10 @@ def test_seen_through_its_own_camera_a_grid_is_the_picture(shape, seed):
     pixels, depth = c.project(surface.vertices.astype(float), view.image_from_camera, view.world_from_camera)
     expected = surface.uv * (1, -1) + (0, 1)
     np.testing.assert_allclose(pixels / shape[::-1], expected, atol=2e-5)
-    np.testing.assert_allclose(depth, surface.depth, rtol=1e-4)
+    np.testing.assert_allclose(depth, surface.measures["depth"], rtol=1e-4)
     assert set(surface.uv[:, 0]) >= {0.0, 1.0}
     assert set(surface.uv[:, 1]) >= {0.0, 1.0}
-    assert (surface.depth > 0.0).all()
+    assert (surface.measures["depth"] > 0.0).all()
     assert len(surface.quads) == (shape[0] + 1) * (shape[1] + 1)
 
 
@@ -75,7 +75,7 @@ def test_a_plane_stays_a_plane_out_to_the_border_and_is_never_a_jump():
     view = make_view(plane_depth((12, 16)), world_from_camera=np.eye(4))
     surface = s.grid_surface(view)
     np.testing.assert_allclose(surface.vertices @ (0.3, -0.4, 1.0), 5.0, rtol=1e-5)
-    assert surface.depth_jump.max() < 1e-4
+    assert surface.measures["depth_jump"].max() < 1e-4
 
 
 def test_a_floor_to_the_horizon_is_not_cut_although_its_ratios_are_large():
@@ -111,12 +111,18 @@ def test_unknown_depth_leaves_a_hole_and_no_loose_vertices():
     view = make_view(depth, confidence=np.full((8, 10), 2.0, np.float32), sky=np.zeros((8, 10), np.float32))
     surface = s.grid_surface(view)
     assert np.isfinite(surface.vertices).all()
-    assert (surface.confidence == 2.0).all()
+    assert (surface.measures["confidence"] == 2.0).all()
     assert set(np.unique(surface.quads)) == set(range(len(surface.vertices)))
     assert surface.uv[:, 0].max() == pytest.approx(0.65)  # no ring around the hole, only around the picture
     cloud = s.point_cloud(view)
     assert len(cloud.positions) == 8 * 7 - 3
-    assert len(cloud.colours) == len(cloud.confidence) == len(cloud.sky) == len(cloud.depth_jump) == 8 * 7 - 3
+    assert (
+        len(cloud.colours)
+        == len(cloud.measures["confidence"])
+        == len(cloud.measures["sky"])
+        == len(cloud.measures["depth_jump"])
+        == 8 * 7 - 3
+    )
 
 
 def test_a_view_without_any_depth_is_empty():
@@ -145,6 +151,29 @@ def test_a_cloud_keeps_pixels_in_order():
     view = make_view(np.linspace(1, 2, 30).reshape(5, 6))
     cloud = s.point_cloud(view)
     np.testing.assert_array_equal(cloud.colours, view.image.reshape(-1, 3))
-    np.testing.assert_array_equal(cloud.depth, view.depth.reshape(-1))
-    assert cloud.confidence is None
-    assert cloud.sky is None
+    np.testing.assert_array_equal(cloud.measures["depth"], view.depth.reshape(-1))
+    assert set(cloud.measures) == {"depth", "depth_jump"}
+
+
+def test_what_is_known_of_pixels_is_known_of_points_and_vertices():
+    rng = np.random.default_rng(3)
+    mask = rng.uniform(size=(6, 8)) > 0.5
+    known = {"confidence": rng.uniform(1, 5, (6, 8)), "sky": rng.uniform(0, 1, (6, 8)), "mask": mask}
+    rank = rng.uniform(0, 1, (6, 8))
+    view = make_view(rng.uniform(2.0, 3.0, (6, 8)), **known)
+    surface, cloud = s.grid_surface(view, rank), s.point_cloud(view, rank)
+    for name, pixels in (known | {"confidence_rank": rank}).items():
+        np.testing.assert_allclose(surface.measures[name].reshape(8, 10)[1:-1, 1:-1], pixels, rtol=1e-6)
+        np.testing.assert_allclose(cloud.measures[name], pixels.reshape(-1), rtol=1e-6)
+    assert set(surface.measures) == set(cloud.measures) == set(s.MEASURES)
+
+
+def test_vertices_know_their_place_in_the_whole_grid():
+    view = make_view(np.full((5, 7), 2.0))
+    assert s.grid_surface(view).shape == (7, 9)
+    np.testing.assert_array_equal(s.grid_surface(view).grid_index, np.arange(63))
+    view.depth[1:4, 2:5] = np.nan
+    surface = s.grid_surface(view)
+    assert set(np.arange(63)) - set(surface.grid_index) == {9 * r + c for r in (2, 3, 4) for c in (3, 4, 5)}
+    column = np.clip(surface.grid_index % 9 - 0.5, 0, 7)
+    np.testing.assert_allclose(surface.uv[:, 0] * 7, column, atol=1e-6)
