@@ -1,5 +1,6 @@
 """A perfect prediction becomes the true scene, whichever way cameras, unit and world come about."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from image_to_scene.core.assembly import UNKNOWN_SCALE, assemble, known_cameras, pose_tokens
+from image_to_scene.core.assembly import (
+    UNKNOWN_SCALE,
+    WRONG_CAMERA,
+    WRONG_EXIF,
+    assemble,
+    known_cameras,
+    pose_tokens,
+)
 from image_to_scene.core.errors import CameraError
 from image_to_scene.core.geometry.cameras import intrinsics_from_field_of_view, invert_rigid, unproject
 from image_to_scene.core.geometry.rays import rays_from_cameras
@@ -73,6 +81,19 @@ def request(count: int, world_from_camera: np.ndarray | None = None, **settings_
         for i in range(count)
     )
     return Request(views, **settings_)
+
+
+def partly(a_request: Request, *unknown: int) -> Request:
+    """The same request with some cameras not known."""
+    views = [View(view.path) if i in unknown else view for i, view in enumerate(a_request.views)]
+    return Request(**{**vars(a_request), "views": tuple(views)})
+
+
+def in_network_world(truth: np.ndarray, unit: float) -> np.ndarray:
+    """The cameras as a network says them: from the first one's place, in a unit of its own."""
+    seen = np.linalg.inv(truth[0]) @ truth
+    seen[:, :3, 3] /= unit
+    return seen
 
 
 def built(a_request: Request, prediction: Prediction, lens: np.ndarray | None = None, **options: object):
@@ -205,14 +226,162 @@ def test_nested_prediction_comes_out_in_metres_with_the_sky_behind():
     assert np.linalg.norm(result.views[1].world_from_camera[:3, 3]) == pytest.approx(7.0 * baseline, rel=1e-5)
 
 
-def test_cameras_for_some_pictures_are_refused():
-    truth = cameras(2)
-    posed, bare = View(Path("a.png"), truth[0], K_SOURCE), View(Path("b.png"))
-    with pytest.raises(CameraError, match="1 of 2 pictures"):
-        known_cameras((posed, bare))
-    with pytest.raises(CameraError, match="no intrinsics"):
-        known_cameras((View(Path("a.png"), truth[0]),))
-
-
 def test_intrinsics_alone_make_no_token():
     assert pose_tokens((View(Path("a.png"), None, K_SOURCE),)) is None
+
+
+def test_tokens_need_every_place_and_every_lens():
+    truth = cameras(2)
+    whole, bare = View(Path("a.png"), truth[0], K_SOURCE), View(Path("b.png"))
+    no_lens = View(Path("c.png"), truth[1])
+    assert known_cameras((whole, no_lens))
+    assert not known_cameras((whole, bare))
+    assert not known_cameras(())
+    assert pose_tokens((whole, bare)) is None
+    assert pose_tokens((whole, no_lens)) is None
+    assert len(pose_tokens((whole, View(Path("c.png"), truth[1], K_SOURCE)))) == 2
+    with pytest.raises(CameraError, match="mirrored"):
+        known_cameras((bare, View(Path("c.png"), np.diag([-1.0, 1.0, 1.0, 1.0]))))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    count=st.integers(3, 6),
+    unit=st.floats(0.01, 100.0),
+    point_source=st.sampled_from(["cameras", "rays"]),
+    seed=st.integers(0, 1000),
+)
+def test_unknown_cameras_find_their_place_among_known_ones(count, unit, point_source, seed):
+    truth, depth = cameras(count, seed), depths(count)
+    a_request = partly(request(count, truth, point_source=point_source), 0, count - 1)
+    if count == 3:  # one known camera fixes no scale
+        unit = 1.0
+    result = built(a_request, predicted(in_network_world(truth, unit), [d / np.float32(unit) for d in depth]), None)
+    assert result.world == "given"
+    assert result.facts["scale_known"] == (count > 3)
+    for view, camera in zip(result.views, truth, strict=True):
+        np.testing.assert_allclose(view.world_from_camera, camera, atol=1e-6)
+    expected = np.stack([unproject(depth[i], K, truth[i]) for i in range(count)])
+    np.testing.assert_allclose(world_points(result), expected, atol=1e-3 * max(1.0, np.abs(expected).max()))
+    told = result.facts["cameras"]
+    assert [item["view"] for item in told] == (list(range(1, count - 1)) if count > 3 else [])
+    assert all(item["distance"] < 1e-5 and item["pixels"] < 0.05 and item["degrees"] < 0.01 for item in told)
+
+
+def test_one_known_camera_among_others_holds_and_its_centre_is_the_pivot():
+    truth, depth = cameras(3), depths(3)
+    result = built(partly(request(3, truth), 0, 2), predicted(in_network_world(truth, 4.0), depth))
+    np.testing.assert_allclose(result.views[1].world_from_camera, truth[1], atol=1e-12)
+    np.testing.assert_allclose(result.facts["pivot"], truth[1, :3, 3])
+    assert result.facts["cameras"] == []
+    assert result.facts["warnings"] == [UNKNOWN_SCALE]
+    for view, camera in zip(result.views, truth, strict=True):  # turned right, a quarter of the way off
+        np.testing.assert_allclose(view.world_from_camera[:3, :3], camera[:3, :3], atol=1e-9)
+        step = view.world_from_camera[:3, 3] - truth[1, :3, 3]
+        np.testing.assert_allclose(4.0 * step, camera[:3, 3] - truth[1, :3, 3], atol=1e-9)
+
+
+def test_a_wrong_camera_stands_where_it_was_given_and_is_named():
+    truth, depth = cameras(5), depths(5)
+    told = truth.copy()
+    told[3, :3, 3] += (0.0, 2.0, 0.0)
+    a_request = partly(request(5, told), 4)
+    result = built(a_request, predicted(in_network_world(truth, 3.0), [d / np.float32(3.0) for d in depth]))
+    np.testing.assert_allclose(result.views[3].world_from_camera, told[3], atol=1e-12)
+    np.testing.assert_allclose(result.views[4].world_from_camera, truth[4], atol=1e-6)
+    assert [item["agrees"] for item in result.facts["cameras"]] == [True, True, True, False]
+    wrong = result.facts["cameras"][3]
+    assert wrong["name"] == "photo 3"
+    assert wrong["distance"] == pytest.approx(2.0, rel=1e-6)
+    assert wrong["degrees"] == pytest.approx(0.0, abs=1e-5)
+    assert 100.0 < wrong["pixels"] < 540.0  # about 300 px focal length · 2 / depth of 1 to 3
+    assert result.facts["warnings"] == [WRONG_CAMERA.format("photo 3")]
+
+
+def test_cameras_known_to_a_model_that_has_none_stay():
+    truth = cameras(2)
+    alone = Prediction(tuple(ViewPrediction(depth) for depth in depths(2)))
+    result = built(request(2, truth), alone, K)
+    for view, camera in zip(result.views, truth, strict=True):
+        np.testing.assert_allclose(view.world_from_camera, camera, atol=1e-12)
+    assert result.facts["cameras"] == []
+    assert result.facts["warnings"] == [UNKNOWN_SCALE]
+
+
+def test_a_known_lens_turns_the_rays_and_leaves_depth_and_cameras():
+    truth, depth = cameras(2), depths(2)
+    longer = np.diag([1.25, 1.25, 1.0]) @ K + np.array([[0, 0, -0.25 * K[0, 2]], [0, 0, -0.25 * K[1, 2]], [0, 0, 0]])
+    own = built(request(2, square_pixels=False), predicted(truth, depth))
+    for keywords, origin in (({"lens": longer}, "given"), ({"exif": longer}, "exif")):
+        views = prepared(2, **keywords)
+        result = assemble(request(2), views, [Path("a")] * 2, predicted(truth, depth))
+        for view, same in zip(result.views, own.views, strict=True):
+            assert view.intrinsics_origin == origin
+            np.testing.assert_array_equal(view.depth, same.depth)
+            np.testing.assert_allclose(view.world_from_camera, same.world_from_camera, atol=1e-12)
+            across = unproject(view.depth, view.image_from_camera, np.eye(4))[..., :2]
+            whole = unproject(same.depth, same.image_from_camera, np.eye(4))[..., :2]
+            np.testing.assert_allclose(across, whole / 1.25, atol=1e-5)  # narrower by the ratio of focal lengths
+
+
+def test_exif_counts_when_asked_for_and_believable():
+    exif, cropped = np.diag([1.2, 1.2, 1.0]) @ K, np.diag([0.5, 0.5, 1.0]) @ K
+    prediction, path = predicted(cameras(1), depths(1)), [Path("photo 0.png")]
+    for lens, wanted, origin, warnings in (
+        (exif, True, "exif", []),
+        (exif, False, "model", []),
+        (cropped, True, "model", [WRONG_EXIF.format("photo 0.png")]),
+        (cropped, False, "model", []),
+    ):
+        result = assemble(request(1, exif_lens=wanted), prepared(1, None, lens), path, prediction)
+        assert result.views[0].intrinsics_origin == origin
+        assert result.facts["warnings"] == warnings
+
+
+def test_a_known_lens_makes_the_metres_of_a_nested_model():
+    """Twice the focal length: what the metric network sees is twice as far, and so are all things and cameras."""
+    truth, depth = cameras(2), depths(2)
+    nested = Prediction(
+        tuple(
+            ViewPrediction(**{**vars(v), "sky": np.zeros((H, W), np.float32), "metric_depth": v.depth})
+            for v in predicted(truth, depth).views
+        )
+    )
+    own = built(request(2, square_pixels=False), nested)
+    longer = built(request(2), nested, np.diag([2.0, 2.0, 1.0]) @ K)
+    assert longer.facts["scale"] == pytest.approx(2.0 * own.facts["scale"])
+
+
+def test_masks_and_moments_come_along_and_masked_pixels_tell_no_scale():
+    truth, depth = cameras(2), depths(2)
+    mask = np.zeros((H, W), bool)
+    mask[:, :20] = True
+    spoilt = [np.where(mask, np.float32(500.0), d) for d in depth]
+    nested = Prediction(
+        tuple(
+            ViewPrediction(**{**vars(v), "depth": s, "sky": np.zeros((H, W), np.float32), "metric_depth": v.depth})
+            for v, s in zip(predicted(truth, depth).views, spoilt, strict=True)
+        )
+    )
+    views = [replace(view, mask=mask) for view in prepared(2)]
+    moments = Request(tuple(View(Path("clip.mp4"), time=0.5 * i) for i in range(2)), square_pixels=False)
+    result = assemble(moments, views, [Path("a.png"), Path("b.png")], nested)
+    assert result.facts["scale"] == pytest.approx((K[0, 0] + K[1, 1]) / 2 / 300.0, rel=1e-5)
+    for i, view in enumerate(result.views):
+        assert np.array_equal(view.mask, mask)
+        assert view.time == 0.5 * i
+
+
+def test_masked_pixels_do_not_count_in_residuals():
+    truth, depth = cameras(4), depths(4)
+    mask = np.zeros((H, W), bool)
+    mask[:, : W - 4] = True
+    told = truth.copy()
+    told[3, :3, 3] += (0.1, 0.0, 0.0)
+    near = [np.where(mask, np.float32(0.01), d) for d in depth]  # parallax is largest where nobody shall look
+    views = [replace(view, mask=mask) for view in prepared(4)]
+    paths = [Path("a.png")] * 4
+    result = assemble(request(4, told), views, paths, predicted(truth, near))
+    assert result.facts["cameras"][3]["pixels"] < 60.0
+    unmasked = assemble(request(4, told), prepared(4), paths, predicted(truth, near))
+    assert unmasked.facts["cameras"][3]["pixels"] > 300.0

@@ -4,49 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from image_to_scene.core.geometry import alignment as a
-
-
-def cameras_at(centres):
-    cameras = np.tile(np.eye(4), (len(centres), 1, 1))
-    cameras[:, :3, 3] = centres
-    return cameras
-
-
-@pytest.mark.parametrize("views", [2, 3, 9, 40])
-@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-4, 1e4))
-def test_the_scale_of_a_moved_and_scaled_world_is_found(views, seed, scale):
-    rng = np.random.default_rng(seed)
-    centres, rotation = rng.normal(size=(views, 3)), np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    fit = a.scale_to_given(cameras_at(centres), cameras_at(scale * centres @ rotation.T + rng.normal(size=3) * scale))
-    assert fit.known
-    assert fit.scale == pytest.approx(scale, rel=1e-9)
-    assert fit.residual < 1e-9
-
-
-def test_cameras_in_a_line_are_enough():
-    centres = np.outer(np.arange(5.0), (1.0, 2.0, 3.0))
-    assert a.scale_to_given(cameras_at(centres), cameras_at(centres * 3.0)).scale == pytest.approx(3.0)
-
-
-def test_one_wrong_camera_of_six_changes_nothing_and_half_a_percent_is_told():
-    centres = np.random.default_rng(0).normal(size=(6, 3))
-    wrong = centres.copy()
-    wrong[2] += 30.0
-    assert a.scale_to_given(cameras_at(wrong), cameras_at(centres * 2.0)).scale == pytest.approx(2.0)
-    shaken = centres * (1.0 + np.random.default_rng(1).normal(scale=0.05, size=(6, 3)))
-    assert 0.001 < a.scale_to_given(cameras_at(shaken), cameras_at(centres)).residual < 0.2
-
-
-@pytest.mark.parametrize("centres", [[(1.0, 2.0, 3.0)], [(1.0, 2.0, 3.0)] * 4])
-def test_one_place_fixes_no_scale(centres):
-    spread = np.random.default_rng(2).normal(size=(len(centres), 3))
-    for pair in [(centres, spread), (spread, centres)]:
-        fit = a.scale_to_given(*map(cameras_at, pair))
-        assert (fit.scale, fit.known) == (1.0, False)
 
 
 def test_canonical_depth_is_metres_at_three_hundred_pixels():
@@ -118,3 +77,32 @@ def test_a_nested_sky_stands_no_farther_than_two_hundred_metres():
     depth, confidence, _, sky = nested_views(np.random.default_rng(7))
     filled, _ = a.fill_sky_nested(depth * 1e4, confidence, sky)
     assert np.stack(filled)[sky >= a.SKY].max() == a.FARTHEST_SKY
+
+
+def test_masked_pixels_take_no_part_in_scale_and_sky():
+    """Garbage under the mask changes nothing; the sky under it is still put behind everything."""
+    depth, confidence, metres, sky = nested_views(np.random.default_rng(8))
+    mask = np.zeros(depth.shape, bool)
+    mask[:, 10:30, 5:20] = True
+    spoilt, wrong, sure = (
+        np.where(mask, value, x) for value, x in ((900.0, depth), (0.02, metres), (99.0, confidence))
+    )
+    masks = [mask[0], mask[1]]
+    left = [x[:, :, 20:] for x in (depth, confidence, metres, sky)]
+    left_and_mask = [*left, [m[:, 20:] for m in masks]]
+    assert a.metric_scale_nested(*left).scale == a.metric_scale_nested(*left_and_mask).scale  # nothing masked there
+    assert a.metric_scale_nested(spoilt, sure, wrong, sky, masks) == a.metric_scale_nested(
+        depth, np.where(mask, 0.0, confidence), metres, np.where(mask, 1.0, sky)
+    )
+    assert a.metric_scale_nested(spoilt, sure, wrong, sky, masks).scale == pytest.approx(3.5, rel=0.05)
+    assert a.metric_scale_nested(spoilt, sure, wrong, sky).scale < 1.0
+    for filled in (a.fill_sky_nested(spoilt, sure, sky, masks)[0], [a.fill_sky(spoilt[0], sky[0], masks[0])]):
+        assert filled[0][sky[0] >= a.SKY].max() < 21.0
+
+
+def test_a_mask_over_all_leaves_everything_as_it_is():
+    depth, confidence, metres, sky = nested_views(np.random.default_rng(9))
+    masks = [np.ones(depth.shape[1:], bool)] * 2
+    assert not a.metric_scale_nested(depth, confidence, metres, sky, masks).known
+    np.testing.assert_array_equal(a.fill_sky_nested(depth, confidence, sky, masks)[0], depth)
+    np.testing.assert_array_equal(a.fill_sky(depth[0], sky[0], masks[0]), depth[0])
