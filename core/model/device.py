@@ -12,6 +12,7 @@ import torch
 
 from ..errors import DeviceError
 from ..types import Device, Precision
+from .main_memory import main_memory
 
 
 class Machine(NamedTuple):
@@ -21,6 +22,18 @@ class Machine(NamedTuple):
     """Compute capability of the first CUDA (or ROCm) device; None: there is none."""
     has_mps: bool
     """Whether Apple's Metal can be used."""
+
+
+class DeviceFacts(NamedTuple):
+    """What the artist may want to know of a device; 0 where the system does not tell."""
+
+    kind: Device
+    """Never `auto`."""
+    name: str
+    total: int
+    """Bytes of its memory."""
+    free: int
+    """Bytes that could still be taken."""
 
 
 class Choice(NamedTuple):
@@ -41,6 +54,22 @@ def this_machine() -> Machine:
     """Look at what torch can use here."""
     capability = torch.cuda.get_device_capability() if torch.cuda.is_available() else None
     return Machine(capability, torch.backends.mps.is_available())
+
+
+def describe_device(device: Device = "auto") -> DeviceFacts:
+    """Say what a device has; `auto` is the one that would be chosen.
+
+    Raises:
+        DeviceError: The machine has no such device.
+    """
+    kind = choose_device(device).device
+    if kind == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        return DeviceFacts(kind, torch.cuda.get_device_name(), total, free)
+    if kind == "mps":
+        total = torch.mps.recommended_max_memory()
+        return DeviceFacts(kind, "Apple GPU", total, max(0, total - torch.mps.driver_allocated_memory()))
+    return DeviceFacts(kind, "CPU", *main_memory())
 
 
 def choose_device(device: Device = "auto", precision: Precision = "auto", machine: Machine | None = None) -> Choice:

@@ -20,14 +20,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from filelock import Timeout
-from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url, scan_cache_dir
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    get_session,
+    hf_hub_url,
+    hf_raise_for_status,
+    scan_cache_dir,
+)
 from huggingface_hub.errors import CacheNotFound
 from huggingface_hub.file_download import repo_folder_name
-from huggingface_hub.utils import WeakFileLock, build_hf_headers, hf_raise_for_status
+from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 
 from ..errors import WeightsError
 from ..types import OnProgress, Progress
-from .hub_errors import BrokenOffError, HttpError, is_passing, retry_after, sentence_for
+from .hub_errors import FAILURES, BrokenOffError, is_passing, retry_after, sentence_for
 from .presets import CONFIG, PRESETS, TENSORS, megabytes, preset_name
 
 if TYPE_CHECKING:
@@ -164,7 +171,7 @@ class Hub:
         while True:
             try:
                 return attempt()
-            except HttpError as error:
+            except FAILURES as error:
                 grown = _size(part) - before >= WORTH_MENTIONING
                 failures, before = (0 if grown else failures) + 1, _size(part)
                 if failures >= ATTEMPTS or not is_passing(error):
@@ -199,7 +206,7 @@ class Hub:
         """Turn what connections and disks say into one sentence."""
         try:
             yield
-        except (HttpError, OSError) as error:
+        except (*FAILURES, OSError) as error:
             raise WeightsError(sentence_for(error, repository, self.endpoint, self.cache)) from error
 
     def _remove_parts(self, repository: str) -> int:
@@ -247,7 +254,8 @@ def _fetch(file: RemoteFile, part: Path, report: _Reporter) -> None:
     """Read the rest of a file.
 
     Raises:
-        HttpError: The connection failed; what came until then is in `part`.
+        HTTPError: The connection failed; what came until then is in `part`.
+        BrokenOffError: The same, in good order.
         WeightsError: More came than there is.
     """
     have = _size(part)

@@ -18,8 +18,12 @@ PASSING = (408, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 60.0
 
 
-class BrokenOffError(HttpError):
+class BrokenOffError(Exception):
     """Less arrived than was announced."""
+
+
+FAILURES = (HttpError, BrokenOffError)
+"""What an attempt may fail with."""
 
 
 def is_passing(error: Exception) -> bool:
@@ -49,7 +53,7 @@ def sentence_for(error: Exception, repository: str, endpoint: str, cache: Path) 
         return "HF_HUB_OFFLINE keeps the worker off the network: take it out of the environment and restart Blender."
     if isinstance(error, HfHubHTTPError):
         return _answer_sentence(error.response.status_code, repository, endpoint, host)
-    if isinstance(error, HttpError):
+    if isinstance(error, FAILURES):
         return _connection_sentence(error, host)
     return (
         f"The download could not be written to {cache} ({error}): free some of that disk and see that it may be "

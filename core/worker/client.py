@@ -1,4 +1,4 @@
-"""The worker as Blender sees it: submit a request, poll for messages, never wait.
+"""The worker as Blender sees it: give it a task, poll for messages, never wait.
 
     worker = Worker()
     number = worker.submit(request, folder)
@@ -7,7 +7,7 @@
     result = worker.wait(number)        # or, in a script, wait here for the same
 
 The process is started when it is needed and again after it died, and it keeps the model loaded in between. Every
-submitted request is answered by exactly one `ResultMessage` or `ErrorMessage`, also when the process was killed, never
+task is answered by exactly one `ResultMessage` or `ErrorMessage`, also when the process was killed, never
 started or hangs. Standard library and numpy only: this runs inside Blender's process.
 """
 
@@ -18,38 +18,43 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from .. import errors
 from ..errors import CancelledError, ImageToSceneError, WorkerError
-from ..types import OnProgress, Request
+from ..types import Device, OnProgress, Request
 from .child import Child, Ended
 from .protocol import (
     INTERNAL_ERROR,
+    Answer,
     CancelCommand,
+    DescribeCommand,
+    DownloadCommand,
     ErrorMessage,
     Message,
     ProgressMessage,
     ReadyMessage,
     ReconstructCommand,
+    RemoveCommand,
     ResultMessage,
-    WarningMessage,
+    Task,
+    cancelled_sentence,
 )
 
 SCRIPT: Final = Path(__file__).with_name("__main__.py")
 PYTHON_VARIABLE: Final = "IMAGE_TO_SCENE_PYTHON"
 CANCEL_SECONDS: Final = 0.8
-"""How long a cancelled run may take to answer by itself; with a timer's tick on top it stays within a second."""
+"""How long a cancelled task may take to answer by itself; with a timer's tick on top it stays within a second."""
 
-_REMEDY: Final = f"name a Python that has torch in the add-on's preferences or in {PYTHON_VARIABLE}"
+_REMEDY: Final = f"install it, or name a Python that has torch, in the add-on's preferences or in {PYTHON_VARIABLE}"
 _CRASHES: Final = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT", "SIGFPE"})
 _WINDOWS_CRASH: Final = 0xC0000000  # exit codes from here on are exceptions, access violations for example
 
 
 class Worker:
-    """A worker process, one request at a time.
+    """A worker process, one task at a time.
 
     Args:
         python: The interpreter from the preferences; None: `find_python` looks elsewhere.
@@ -62,10 +67,10 @@ class Worker:
         self._child: Child | None = None
         self.ready: ReadyMessage | None = None
         """What the process said of itself when it was up; None before that."""
-        self._pending: int | None = None
+        self._pending: Task | None = None
         self._last = 0
         self._deadline: float | None = None
-        self._unheard: ReconstructCommand | None = None
+        self._is_unheard = False
         self._log: deque[str] = deque()
 
     @property
@@ -75,7 +80,7 @@ class Worker:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a submitted request is not answered yet."""
+        """Whether a task is not answered yet."""
         return self._pending is not None
 
     @property
@@ -84,7 +89,7 @@ class Worker:
         return self._child.pid if self._child else None
 
     def start(self) -> None:
-        """Start the process unless it runs; `submit` does it, too.
+        """Start the process unless it runs; every task does it, too.
 
         Raises:
             WorkerError: There is no usable interpreter.
@@ -101,23 +106,38 @@ class Worker:
             The number that its messages carry.
 
         Raises:
-            WorkerError: There is no usable interpreter, or a request is still running.
+            WorkerError: There is no usable interpreter, or a task is not done yet.
         """
+        folder = output.absolute()
+        return self._begin(lambda number: ReconstructCommand(number, request, folder))
+
+    def download(self, model: str) -> int:
+        """Have a preset's checkpoint downloaded; as `submit`."""
+        return self._begin(lambda number: DownloadCommand(number, model))
+
+    def remove(self, model: str) -> int:
+        """Have a preset's checkpoint deleted; as `submit`."""
+        return self._begin(lambda number: RemoveCommand(number, model))
+
+    def describe(self, device: Device = "auto") -> int:
+        """Ask for a `DeviceMessage`; as `submit`."""
+        return self._begin(lambda number: DescribeCommand(number, device))
+
+    def _begin(self, make: Callable[[int], Task]) -> int:
         if self._pending is not None:
-            raise WorkerError("A reconstruction is already running: wait for it or cancel it first.")
-        self.poll()  # notices a process that died since the last request
+            raise WorkerError("The worker is already running something: wait until it is done, or cancel it first.")
+        self.poll()  # notices a process that died since the last task
         is_reused = self._child is not None
         self._last += 1
-        command = ReconstructCommand(self._last, request, output.absolute())
-        self._send(command)
-        self._pending = self._last
-        self._unheard = command if is_reused else None
+        task = make(self._last)
+        self._send(task)
+        self._pending, self._is_unheard = task, is_reused
         return self._last
 
-    def _send(self, command: ReconstructCommand) -> None:
+    def _send(self, task: Task) -> None:
         self.start()
         assert self._child is not None  # noqa: S101 - start() either made it or raised
-        self._child.send(command)
+        self._child.send(task)
 
     def poll(self) -> list[Message]:
         """All messages since the last call, in order; never waits."""
@@ -130,28 +150,28 @@ class Worker:
         return messages
 
     def cancel(self) -> None:
-        """Ask the running request to end; a process that does not answer soon is ended by `poll`."""
+        """Ask the running task to end; a process that does not answer soon is ended by `poll`."""
         if self._child is not None and self._pending is not None and self._deadline is None:
-            self._child.send(CancelCommand(self._pending))
+            self._child.send(CancelCommand(self._pending.id))
             self._deadline = time.monotonic() + CANCEL_SECONDS
 
     def close(self) -> None:
-        """End the process at once; a request that was running is answered by nothing any more."""
+        """End the process at once; a task that was running is answered by nothing any more."""
         self._discard()
-        self._pending = self._deadline = self._unheard = None
+        self._forget()
 
     def wait(self, number: int, on_progress: OnProgress | None = None, poll_interval: float = 0.05) -> ResultMessage:
-        """Wait for the answer to a request: for scripts and `blender -b`, where nothing else is to be done.
+        """Wait for the answer to a task: for scripts and `blender -b`, where nothing else is to be done.
 
         Args:
-            number: What `submit` returned.
+            number: What `submit`, `download`, `remove` or `describe` returned.
             on_progress: Called with every step; may raise `CancelledError` to end the run.
             poll_interval: Seconds between looks.
 
         Raises:
             ImageToSceneError: The class that the worker names; `WorkerError` for a defect. Its notes hold the trace.
         """
-        while self._pending == number:
+        while self._pending is not None and self._pending.id == number:
             for message in self.poll():
                 if isinstance(message, ResultMessage):
                     return message
@@ -160,7 +180,7 @@ class Worker:
                 if isinstance(message, ProgressMessage) and on_progress is not None:
                     self._report(message, on_progress)
             time.sleep(poll_interval)
-        raise WorkerError(f"Request {number} is not running: submit it first.")
+        raise WorkerError(f"Task {number} is not running: submit it first.")
 
     def _report(self, message: ProgressMessage, on_progress: OnProgress) -> None:
         try:
@@ -175,29 +195,29 @@ class Worker:
         if isinstance(item, ReadyMessage):
             self.ready = item
             return [item]
-        if item.id != self._pending:
+        if self._pending is None or item.id != self._pending.id:
             return []
-        self._unheard = None
+        self._is_unheard = False
         return self._answered(item)
 
     def _lost(self, reason: WorkerError | Ended) -> list[Message]:
-        """A child that ended, or talks nonsense, is of no more use; the next request starts another."""
+        """A child that ended, or talks nonsense, is of no more use; the next task starts another."""
         text = self._ending(reason.returncode) if isinstance(reason, Ended) else str(reason)
         self._discard()
-        if self._unheard is not None and self._deadline is None:
-            return self._sent_again(self._unheard)
+        if self._pending is not None and self._is_unheard and self._deadline is None:
+            return self._sent_again(self._pending)
         return self._failed(WorkerError.__name__, text)
 
-    def _sent_again(self, command: ReconstructCommand) -> list[Message]:
-        """Give a new process the request that an older one, dying, never heard of."""
-        self._unheard = None
+    def _sent_again(self, task: Task) -> list[Message]:
+        """Give a new process the task that an older one, dying, never heard of."""
+        self._is_unheard = False
         try:
-            self._send(command)
+            self._send(task)
         except WorkerError as error:
             return self._failed(WorkerError.__name__, str(error))
         return []
 
-    def _answered(self, message: ProgressMessage | WarningMessage | ResultMessage | ErrorMessage) -> list[Message]:
+    def _answered(self, message: Answer) -> list[Message]:
         if isinstance(message, ErrorMessage):
             return self._failed_by(message)
         return self._finished(message) if isinstance(message, ResultMessage) else [message]
@@ -205,7 +225,7 @@ class Worker:
     def _finished(self, result: ResultMessage) -> list[Message]:
         if self._deadline is not None:  # it was faster than the cancel, which still counts
             return self._failed(CancelledError.__name__, "")
-        self._pending = None
+        self._forget()
         return [result]
 
     def _failed_by(self, error: ErrorMessage) -> list[Message]:
@@ -214,14 +234,18 @@ class Worker:
         return self._failed(error.kind, error.text, error.trace)
 
     def _failed(self, kind: str, text: str, trace: str = "") -> list[Message]:
-        """The one error that ends the pending request, if there is one; after a cancel, whatever happened is that."""
-        number, is_cancelled = self._pending, self._deadline is not None
-        self._pending = self._deadline = self._unheard = None
-        if number is None:
+        """The one error that ends the pending task, if there is one; after a cancel, whatever happened is that."""
+        task, is_cancelled = self._pending, self._deadline is not None
+        self._forget()
+        if task is None:
             return []
         if is_cancelled:
-            kind, text = CancelledError.__name__, "The reconstruction was cancelled."
-        return [ErrorMessage(number, kind, text, trace or self.log)]
+            kind, text = CancelledError.__name__, cancelled_sentence(task)
+        return [ErrorMessage(task.id, kind, text, trace or self.log)]
+
+    def _forget(self) -> None:
+        self._pending = self._deadline = None
+        self._is_unheard = False
 
     def _discard(self) -> None:
         if self._child is not None:
@@ -235,18 +259,26 @@ class Worker:
         return f"The worker's Python {self._child.python} cannot run the worker ({reason}): {_REMEDY}."
 
 
-def find_python(preference: Path | None = None, variables: Mapping[str, str] = os.environ) -> Path:
-    """The interpreter for the worker: the preferences' one, else IMAGE_TO_SCENE_PYTHON, else the running one.
+def find_python(
+    preference: Path | None = None,
+    variables: Mapping[str, str] = os.environ,
+    private: Path | None = None,
+    running: str | None = sys.executable,
+) -> Path:
+    """The interpreter for the worker: the first of these that is there.
 
-    The running one is right where `bpy` is a module of an environment that also has torch. Inside the Blender
-    application it is Blender's own Python, which has none: the worker then starts and says so.
+    Args:
+        preference: The one that the preferences name.
+        variables: The environment, in which IMAGE_TO_SCENE_PYTHON may name one.
+        private: That of the worker's own environment, when it is whole.
+        running: The one that runs Blender as a module; None in the application, whose Python has no torch.
 
     Raises:
-        WorkerError: What was named is no Python, or nothing was named and none is running.
+        WorkerError: What was named is no Python, or there is none at all.
     """
-    named = preference or variables.get(PYTHON_VARIABLE) or sys.executable
+    named = preference or variables.get(PYTHON_VARIABLE) or private or running
     if not named:
-        raise WorkerError(f"No Python for the worker is known: {_REMEDY}.")
+        raise WorkerError(f"The worker needs its runtime, which is not installed yet: {_REMEDY}.")
     python = Path(named).expanduser().absolute()  # not resolved: a virtual environment's Python is a link
     if not python.is_file() or not os.access(python, os.X_OK):
         raise WorkerError(f"The worker's Python {python} is not a program that can be run: {_REMEDY}.")

@@ -4,8 +4,8 @@ A line is ASCII, so no picture's name can break it, and carries the protocol's v
 updated under a running worker says so instead of guessing. Whatever arrives is checked against the dataclasses' own
 type hints: missing, surplus and misshapen values are a `WorkerError` that names them.
 
-The laws: `ready` comes first and once; every `reconstruct` ends in exactly one `result` or `error`; an answer of
-request 0 belongs to a line that named no request.
+The laws: `ready` comes first and once; every task ends in exactly one `result` or `error`; an answer of request 0
+belongs to a line that named no request.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get
 import numpy as np
 
 from ..errors import WorkerError
-from ..types import FloatArray, Progress, Request
+from ..types import Device, FloatArray, Progress, Request
 
-VERSION: Final = 1
+VERSION: Final = 2
 INTERNAL_ERROR: Final = "InternalError"
 """The kind of an error that is a defect; every other kind is the name of a class in `core.errors`."""
 
@@ -38,20 +38,44 @@ class ReconstructCommand:
 
 
 @dataclass(frozen=True)
+class DownloadCommand:
+    """Bring a preset's checkpoint into the Hugging Face cache; the result names its folder, progress counts bytes."""
+
+    id: int
+    model: str
+
+
+@dataclass(frozen=True)
+class RemoveCommand:
+    """Delete a preset's checkpoint from the Hugging Face cache; the result's facts say how many bytes were `freed`."""
+
+    id: int
+    model: str
+
+
+@dataclass(frozen=True)
+class DescribeCommand:
+    """Say what a device has: a `DeviceMessage` comes before the result. No model is loaded, but torch is."""
+
+    id: int
+    device: Device
+
+
+@dataclass(frozen=True)
 class CancelCommand:
-    """End request `id` at its next step; without effect once it is answered."""
+    """End task `id` at its next step; without effect once it is answered."""
 
     id: int
 
 
 @dataclass(frozen=True)
 class ExitCommand:
-    """End the worker after the requests it already has."""
+    """End the worker after the tasks it already has."""
 
 
 @dataclass(frozen=True)
 class ReadyMessage:
-    """The worker listens. It has not imported torch yet, hence no devices: a result's facts name the one it used."""
+    """The worker listens. It has not imported torch yet, hence no devices: `DeviceMessage` tells of the one in use."""
 
     python: str
     """The interpreter it runs on."""
@@ -62,7 +86,7 @@ class ReadyMessage:
 
 @dataclass(frozen=True)
 class ProgressMessage:
-    """`done` of `total` steps of `stage` are behind request `id`."""
+    """`done` of `total` steps of `stage` are behind task `id`."""
 
     id: int
     stage: str
@@ -76,6 +100,20 @@ class ProgressMessage:
 
 
 @dataclass(frozen=True)
+class DeviceMessage:
+    """Where the network runs, or would run."""
+
+    id: int
+    kind: Device
+    """Never `auto`."""
+    name: str
+    total: int
+    """Bytes of memory; 0: the system does not tell."""
+    free: int
+    """Bytes that nothing uses now; 0: the system does not tell."""
+
+
+@dataclass(frozen=True)
 class WarningMessage:
     """A sentence for the artist about a run that goes on."""
 
@@ -85,17 +123,17 @@ class WarningMessage:
 
 @dataclass(frozen=True)
 class ResultMessage:
-    """Request `id` is done: one saved reconstruction per folder."""
+    """Task `id` is done: one saved reconstruction per folder, or what another task's command says."""
 
     id: int
-    folders: tuple[Path, ...]
-    facts: tuple[Mapping[str, Any], ...]
+    folders: tuple[Path, ...] = ()
+    facts: tuple[Mapping[str, Any], ...] = ()
     """`Reconstruction.facts`, one per folder."""
 
 
 @dataclass(frozen=True)
 class ErrorMessage:
-    """Request `id` failed: `text` is for the artist, `trace` for the log."""
+    """Task `id` failed: `text` is for the artist, `trace` for the log."""
 
     id: int
     kind: str
@@ -103,24 +141,38 @@ class ErrorMessage:
     trace: str = ""
 
 
-Command = ReconstructCommand | CancelCommand | ExitCommand
-Message = ReadyMessage | ProgressMessage | WarningMessage | ResultMessage | ErrorMessage
+Task = ReconstructCommand | DownloadCommand | RemoveCommand | DescribeCommand
+"""A command that is answered; a worker does one at a time."""
+Command = Task | CancelCommand | ExitCommand
+Answer = ProgressMessage | DeviceMessage | WarningMessage | ResultMessage | ErrorMessage
+"""A message that belongs to a task."""
+Message = ReadyMessage | Answer
 Line = TypeVar("Line")
 
 _COMMANDS: Final[dict[str, type]] = {
     "reconstruct": ReconstructCommand,
+    "download": DownloadCommand,
+    "remove": RemoveCommand,
+    "describe": DescribeCommand,
     "cancel": CancelCommand,
     "exit": ExitCommand,
 }
 _MESSAGES: Final[dict[str, type]] = {
     "ready": ReadyMessage,
     "progress": ProgressMessage,
+    "device": DeviceMessage,
     "warning": WarningMessage,
     "result": ResultMessage,
     "error": ErrorMessage,
 }
 _NAMES: Final = {kind: name for name, kind in (_COMMANDS | _MESSAGES).items()}
 _MATRIX_SHAPES: Final = {"world_from_camera": (4, 4), "image_from_camera": (3, 3)}
+
+
+def cancelled_sentence(task: Task) -> str:
+    """What the artist reads of a task that was cancelled."""
+    names = {DownloadCommand: "download", RemoveCommand: "removal", DescribeCommand: "check of the device"}
+    return f"The {names.get(type(task), 'reconstruction')} was cancelled."
 
 
 def encode(line: Command | Message) -> bytes:

@@ -1,6 +1,6 @@
-"""The child's loop: commands in, messages out, one reconstruction at a time.
+"""The child's loop: commands in, messages out, one task at a time.
 
-The network runs on the main thread and the commands are read beside it, so that a cancel is seen while torch computes
+Tasks run on the main thread and the commands are read beside it, so that a cancel is seen while torch computes
 and the end of standard input, which is also what a crashed Blender leaves behind, ends the process at once.
 
 The worker is ready before it has imported torch: that takes seconds and may fail, so it is the first stage of the first
@@ -24,11 +24,14 @@ from queue import SimpleQueue
 from typing import BinaryIO, Final, Protocol
 
 from ..errors import CancelledError, ImageToSceneError, OutOfMemoryError, WorkerError
-from ..types import OnProgress, Progress, Reconstruction, Request
+from ..types import Device, OnProgress, Progress, Reconstruction, Request
 from .protocol import (
     INTERNAL_ERROR,
     CancelCommand,
     Command,
+    DescribeCommand,
+    DeviceMessage,
+    DownloadCommand,
     ErrorMessage,
     ExitCommand,
     Message,
@@ -36,7 +39,9 @@ from .protocol import (
     ReadyMessage,
     ReconstructCommand,
     ResultMessage,
+    Task,
     WarningMessage,
+    cancelled_sentence,
     decode_command,
     encode,
     request_id,
@@ -75,44 +80,64 @@ class Server:
         self._send = send
         self._open_session = open_session
         self._session: Session | None = None
-        self._commands: SimpleQueue[ReconstructCommand | ExitCommand] = SimpleQueue()
+        self._commands: SimpleQueue[Task | ExitCommand] = SimpleQueue()
         self._cancelled: set[int] = set()
 
     def take(self, command: Command) -> None:
-        """Queue a command; a cancel takes effect at the next step of its request."""
+        """Queue a command; a cancel takes effect at the next step of its task."""
         if isinstance(command, CancelCommand):
             self._cancelled.add(command.id)
         else:
             self._commands.put(command)
 
     def run(self) -> None:
-        """Answer every request that was taken, until an exit is."""
-        while isinstance(command := self._commands.get(), ReconstructCommand):
+        """Do every task that was taken, until an exit is."""
+        while not isinstance(command := self._commands.get(), ExitCommand):
             self._answer(command)
 
-    def _answer(self, command: ReconstructCommand) -> None:
+    def _answer(self, task: Task) -> None:
         try:
-            self._send(self._reconstruct(command))
+            self._send(self._do(task, self._reporter(task)))
         except Exception as error:  # noqa: BLE001 - the process boundary: a defect is an answer, too
-            self._send(failure(command.id, error))
+            self._send(failure(task.id, error))
         # Only now is the error gone, and with its trace the tensors that filled the device.
         release_memory()
 
-    def _reconstruct(self, command: ReconstructCommand) -> ResultMessage:
-        report = self._reporter(command.id)
+    def _do(self, task: Task, report: OnProgress) -> ResultMessage:
         report(Progress("Starting", 0, 1))
+        if isinstance(task, ReconstructCommand):
+            return self._reconstruct(task, report)
+        if isinstance(task, DescribeCommand):
+            return self._describe(task.id, task.device)
+        from ..model.download import Hub
+
+        if isinstance(task, DownloadCommand):
+            return ResultMessage(task.id, (Hub().download(task.model, report),))
+        return ResultMessage(task.id, facts=({"freed": Hub().remove(task.model)},))
+
+    def _reconstruct(self, command: ReconstructCommand, report: OnProgress) -> ResultMessage:
         self._session = self._session or self._open_session()
         report(Progress("Starting", 1, 1))
+        if "torch" in sys.modules:
+            self._describe(command.id, command.request.device)
         reconstructions = self._session.reconstruct(command.request, report)
         folders = save_all(reconstructions, command.output, report)
         self._warn(command.id, reconstructions)
         return ResultMessage(command.id, folders, tuple(item.facts for item in reconstructions))
 
-    def _reporter(self, number: int) -> OnProgress:
+    def _describe(self, number: int, device: Device) -> ResultMessage:
+        """Tell of the device that a request would run on."""
+        from ..model.device import describe_device
+
+        facts = describe_device(device)
+        self._send(DeviceMessage(number, facts.kind, facts.name, facts.total, facts.free))
+        return ResultMessage(number)
+
+    def _reporter(self, task: Task) -> OnProgress:
         def report(progress: Progress) -> None:
-            if number in self._cancelled:
-                raise CancelledError("The reconstruction was cancelled.")
-            self._send(ProgressMessage(number, progress.stage, progress.done, progress.total))
+            if task.id in self._cancelled:
+                raise CancelledError(cancelled_sentence(task))
+            self._send(ProgressMessage(task.id, progress.stage, progress.done, progress.total))
 
         return report
 
@@ -153,7 +178,7 @@ def failure(number: int, error: Exception) -> ErrorMessage:
     if isinstance(error, OSError):
         text = f"The system refused the worker a file ({error}): check that it may be used and that the disk has room."
         return ErrorMessage(number, WorkerError.__name__, text, trace)
-    text = f"The reconstruction stopped on a defect ({type(error).__name__}): see the log and please report it."
+    text = f"The worker stopped on a defect ({type(error).__name__}): see the log and please report it."
     return ErrorMessage(number, INTERNAL_ERROR, text, trace)
 
 

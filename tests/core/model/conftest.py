@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))  # `official_network` and `networks`, helpers of these tests
+# `official_network`, `networks` and `loopback_hub`, helpers of these tests
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,15 @@ from image_to_scene.core.errors import WorkerError
 from image_to_scene.core.types import Progress, Request, View
 from image_to_scene.core.worker.protocol import (
     CancelCommand,
+    DescribeCommand,
+    DeviceMessage,
+    DownloadCommand,
     ErrorMessage,
     ExitCommand,
     ProgressMessage,
     ReadyMessage,
     ReconstructCommand,
+    RemoveCommand,
     ResultMessage,
     WarningMessage,
     decode_command,
@@ -64,6 +68,7 @@ requests = st.builds(
 messages = st.one_of(
     st.builds(ReadyMessage, st.text(), ids, st.dictionaries(st.text(), st.text(), max_size=3)),
     st.builds(ProgressMessage, ids, st.text(), st.integers(0), st.integers(0)),
+    st.builds(DeviceMessage, ids, st.sampled_from(["cpu", "cuda", "mps"]), st.text(), st.integers(0), st.integers(0)),
     st.builds(WarningMessage, ids, st.text()),
     st.builds(ResultMessage, ids, st.lists(paths, max_size=3).map(tuple), st.lists(facts, max_size=3).map(tuple)),
     st.builds(ErrorMessage, ids, st.text(), st.text(), st.text()),
@@ -101,7 +106,16 @@ def test_a_message_is_one_ascii_line_and_arrives_as_it_was_sent(message):
     assert decode_message(line) == message
 
 
-@pytest.mark.parametrize("command", [CancelCommand(3), ExitCommand()])
+COMMANDS = [
+    CancelCommand(3),
+    ExitCommand(),
+    DownloadCommand(1, "base"),
+    RemoveCommand(2, "a"),
+    DescribeCommand(1, "cpu"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_arrive(command):
     assert decode_command(encode(command)) == command
 
@@ -167,7 +181,7 @@ def test_a_wrong_matrix_is_named(matrix):
 
 
 def test_another_version_says_what_to_do():
-    line = json.dumps({**json.loads(encode(CancelCommand(7))), "version": 2}).encode()
+    line = json.dumps({**json.loads(encode(CancelCommand(7))), "version": 1}).encode()
     with pytest.raises(WorkerError, match="restart Blender"):
         decode_command(line)
     assert request_id(line) == 7
