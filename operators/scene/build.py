@@ -11,11 +11,12 @@ from typing import Any
 
 import bpy
 
+from ...core.errors import CancelledError
 from ...core.geometry.cameras import check_intrinsics, check_rigid
 from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
 from ...core.types import Progress, ReconstructedView, Reconstruction
 from .cameras import build_camera
-from .collection import in_root_frame, new_collection, new_root
+from .collection import Place, in_root_frame, new_collection, new_root, place_of
 from .cut import KEEP_ALL, Cut, confidence_at, cut_clouds, cut_meshes
 from .materials import point_material
 from .mesh import GridMeshes, build_mesh
@@ -42,6 +43,23 @@ class BuildOptions:
     depth_jump: float | None = 0.08
     """Leave out where depth leaps by more than this ratio less one; None keeps everything."""
     remove_sky: bool = True
+    without_camera: tuple[int, ...] = ()
+    """Indices of views whose camera already stands in the scene: none is built for them."""
+    clip_start: float = 1.0
+    """Scene frame at which clips start: a view's frame is `clip_start` + time · frames per second."""
+    packs_copies: bool = True
+    """Keep copies of pictures in the .blend; off where they lie in a folder that stays."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One reconstruction to build."""
+
+    reconstruction: Reconstruction
+    """With at least one view."""
+    options: BuildOptions
+    root: int | None = None
+    """Identity of the root whose parts it replaces. None: it gets a root of its own."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,7 @@ class BuiltScene:
     collection: bpy.types.Collection
     root: bpy.types.Object
     cameras: tuple[bpy.types.Object, ...]
+    """One per picture that has none in the scene, then one per clip."""
     clouds: tuple[bpy.types.Object, ...]
     meshes: tuple[bpy.types.Object, ...]
     warnings: tuple[str, ...]
@@ -75,7 +94,7 @@ def build(reconstruction: Reconstruction, options: BuildOptions, scene: bpy.type
         CameraError: A camera is not rigid, or its intrinsics are not those of a pinhole camera. Nothing is built.
     """
     with Shelf(scene) as shelf:
-        (built,) = run_through(build_steps([reconstruction], options, shelf))
+        (built,) = run_through(build_steps([Plan(reconstruction, options)], shelf))
     return built
 
 
@@ -89,12 +108,11 @@ def run_through(steps: BuildSteps) -> list[BuiltScene]:
             return built
 
 
-def build_steps(reconstructions: Sequence[Reconstruction], options: BuildOptions, shelf: Shelf) -> BuildSteps:
+def build_steps(plans: Sequence[Plan], shelf: Shelf) -> BuildSteps:
     """Build in slices; everything appears in the last one, together.
 
     Args:
-        reconstructions: Each with at least one view.
-        options: What to build.
+        plans: What to build.
         shelf: The block around the call; its scene is where the collections go.
 
     Yields:
@@ -102,13 +120,13 @@ def build_steps(reconstructions: Sequence[Reconstruction], options: BuildOptions
 
     Raises:
         CameraError: A camera is not rigid, or its intrinsics are not those of a pinhole camera.
-        CancelledError: The scene was deleted in between.
+        CancelledError: The scene, or a root to build on, was deleted in between.
     """
-    for reconstruction in reconstructions:
-        _check_cameras(reconstruction)
+    for plan in plans:
+        _check_cameras(plan.reconstruction)
     while True:
         try:
-            return (yield from _build(reconstructions, options, shelf))
+            return (yield from _build(plans, shelf))
         except LostError:
             shelf.clear()
 
@@ -134,7 +152,7 @@ def _check_cameras(reconstruction: Reconstruction) -> None:
 class _Part:
     """What the slices made of one reconstruction: data-blocks by identity."""
 
-    original: Reconstruction
+    plan: Plan
     views: list[ReconstructedView] = field(default_factory=list)
     points: int = 0
     clip: tuple[float, float] = (0.1, 100.0)
@@ -145,33 +163,34 @@ class _Part:
     meshes: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def slices(self) -> int:
+        """How many there will be."""
+        options = self.plan.options
+        return len(self.plan.reconstruction.views) * (2 + options.point_cloud + options.meshes) + 1
 
-Slices = Generator[None, None, None]
 
-
-def _build(reconstructions: Sequence[Reconstruction], options: BuildOptions, shelf: Shelf) -> BuildSteps:
-    parts = [_Part(reconstruction) for reconstruction in reconstructions]
-    a_view = 2 + options.point_cloud + options.meshes
-    total = sum(len(part.original.views) * a_view + 1 for part in parts) + 1
-    done = 0
+def _build(plans: Sequence[Plan], shelf: Shelf) -> BuildSteps:
+    parts = [_Part(plan) for plan in plans]
+    total, done = sum(part.slices for part in parts) + 1, 0
     for part in parts:
-        for _ in _slices(part, options, shelf):
+        for _ in _slices(part, shelf):
             done += 1
             yield from shelf.pause(Progress(STAGE, done, total))
     with shelf.slice():
         there = data_blocks()
-        return [_assembled(part, options, shelf.scene, there) for part in parts]
+        return [_assembled(part, shelf.scene, there) for part in parts]
 
 
-def _slices(part: _Part, options: BuildOptions, shelf: Shelf) -> Slices:
+def _slices(part: _Part, shelf: Shelf) -> Generator[None, None, None]:
     """Measure all views, then make their data; a pause after each."""
-    extents = []
-    for view in part.original.views:
-        part.views.append(in_root_frame(view, part.original.world))
+    original, options, extents = part.plan.reconstruction, part.plan.options, []
+    for view in original.views:
+        part.views.append(in_root_frame(view, original.world))
         extents.append(extent(part.views[-1]))
         yield
     part.points, part.clip, part.size = sum(item.known for item in extents), clip_range(extents), scene_size(extents)
-    part.cut = initial_cut(part.original, options)
+    part.cut = initial_cut(original, options)
     radius, grids = point_radius(extents), GridMeshes()
     yield
     for index in range(len(part.views)):
@@ -190,53 +209,60 @@ def _slices(part: _Part, options: BuildOptions, shelf: Shelf) -> Slices:
 
 def _take_picture(part: _Part, index: int) -> None:
     """Load a view's photo; where another picture stands in for it, the view says how that one lies."""
-    picture = load_picture(part.views[index])
+    picture = load_picture(part.views[index], packs_copies=part.plan.options.packs_copies)
     part.views[index] = picture.view
     part.images.append(picture.image.session_uid)
     part.warnings += [picture.warning] if picture.warning else []
 
 
-def _assembled(part: _Part, options: BuildOptions, scene: bpy.types.Scene, there: Mapping[int, Any]) -> BuiltScene:
+def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) -> BuiltScene:
     """Make all that is small, and link everything; `there` finds what the slices made."""
-    collection = new_collection(options.name or part.original.views[0].name, scene)
-    root = new_root(part.original, part.size, collection, scene)
+    options = part.plan.options
+    place = _place(part, scene, there)
     pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
     return BuiltScene(
-        collection=collection,
-        root=root,
-        cameras=_cameras(part, pictures, root, collection) if options.cameras else (),
-        clouds=_clouds(part, there, root, collection) if options.point_cloud else (),
-        meshes=_meshes(part, pictures, there, root, collection) if options.meshes else (),
+        collection=place.collection,
+        root=place.root,
+        cameras=_cameras(part, pictures, place) if options.cameras else (),
+        clouds=_clouds(part, there, place) if options.point_cloud else (),
+        meshes=_meshes(part, pictures, there, place) if options.meshes else (),
         warnings=tuple(part.warnings),
         points=part.points,
     )
 
 
-def _cameras(
-    part: _Part, pictures: list[Picture], root: bpy.types.Object, collection: bpy.types.Collection
-) -> tuple[bpy.types.Object, ...]:
-    return tuple(build_camera(picture, part.clip, part.size, root, collection) for picture in pictures)
+def _place(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) -> Place:
+    """Make a collection and a root, or find the ones that were asked for."""
+    original = part.plan.reconstruction
+    if part.plan.root is None:
+        collection = new_collection(part.plan.options.name or original.views[0].source.stem, scene)
+        return Place(new_root(original, part.size, collection, scene), collection)
+    if part.plan.root not in there:
+        raise CancelledError("The reconstruction was deleted during the run, so nothing was built.")
+    return place_of(there[part.plan.root])
 
 
-def _clouds(
-    part: _Part, there: Mapping[int, Any], root: bpy.types.Object, collection: bpy.types.Collection
-) -> tuple[bpy.types.Object, ...]:
-    name = f"{collection.name} points"
+def _cameras(part: _Part, pictures: list[Picture], place: Place) -> tuple[bpy.types.Object, ...]:
+    return tuple(
+        build_camera(picture, part.clip, part.size, place)
+        for index, picture in enumerate(pictures)
+        if index not in part.plan.options.without_camera
+    )
+
+
+def _clouds(part: _Part, there: Mapping[int, Any], place: Place) -> tuple[bpy.types.Object, ...]:
+    name = f"{place.root.name} points"
     material = point_material(name)
     pairs = zip(part.views, part.clouds, strict=True)
-    clouds = tuple(build_cloud(view, there[cloud], material, root, collection) for view, cloud in pairs)
+    clouds = tuple(build_cloud(view, there[cloud], material, place) for view, cloud in pairs)
     cut_clouds(clouds, f"{name} cut", part.cut, material)
     return clouds
 
 
 def _meshes(
-    part: _Part,
-    pictures: list[Picture],
-    there: Mapping[int, Any],
-    root: bpy.types.Object,
-    collection: bpy.types.Collection,
+    part: _Part, pictures: list[Picture], there: Mapping[int, Any], place: Place
 ) -> tuple[bpy.types.Object, ...]:
     pairs = zip(pictures, part.meshes, strict=True)
-    meshes = tuple(build_mesh(picture, there[mesh], root, collection) for picture, mesh in pairs)
-    cut_meshes(meshes, f"{collection.name} cut", part.cut)
+    meshes = tuple(build_mesh(picture, there[mesh], place) for picture, mesh in pairs)
+    cut_meshes(meshes, f"{place.root.name} cut", part.cut)
     return meshes

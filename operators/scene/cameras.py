@@ -15,7 +15,7 @@ from ...core.geometry.cameras import (
 )
 from ...core.geometry.surfaces import camera_or_origin
 from ...core.types import FloatArray
-from .collection import add_object, place
+from .collection import Place, add_object, put
 from .pictures import Picture
 
 INTRINSICS_KEY = "image_from_camera"
@@ -26,17 +26,14 @@ CAMERA_PART = 0.04  # of the scene's size: how large a camera is drawn
 PHOTO_ALPHA = 0.5
 
 
-def build_camera(
-    picture: Picture, clip: tuple[float, float], size: float, root: bpy.types.Object, collection: bpy.types.Collection
-) -> bpy.types.Object:
+def build_camera(picture: Picture, clip: tuple[float, float], size: float, place: Place) -> bpy.types.Object:
     """Add the camera of one view, with its photo as background.
 
     Args:
         picture: A view in the axes of the root.
         clip: Near and far clip distance, in the reconstruction's units.
         size: The scene's size, in the reconstruction's units.
-        root: What the camera hangs below; scaling it scales the clip range.
-        collection: Where it goes.
+        place: Where it goes; scaling its root scales the clip range.
     """
     view = picture.view
     data = bpy.data.cameras.new(view.name)
@@ -44,10 +41,10 @@ def build_camera(
     data.clip_start, data.clip_end = clip
     data.display_size = CAMERA_PART * size
     _show_photo(data, picture.image)
-    camera = add_object(view.name, data, root, collection)
-    place(camera, blender_from_opencv(camera_or_origin(view)))
+    camera = add_object(view.name, data, place)
+    put(camera, blender_from_opencv(camera_or_origin(view)))
     for path in ("clip_start", "clip_end", "display_size"):
-        _follow_scale(data, path, root)
+        _follow_scale(data, path, place.root)
     return camera
 
 

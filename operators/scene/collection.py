@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -18,6 +18,14 @@ KEY = "image_to_scene"
 VERSION = 1
 """Of the layout of those facts."""
 ROOT_PART = 0.05  # of the scene's size: big enough to click, small enough not to disturb
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the parts of a reconstruction go."""
+
+    root: bpy.types.Object
+    collection: bpy.types.Collection
 
 
 def in_root_frame(view: ReconstructedView, world: World) -> ReconstructedView:
@@ -98,17 +106,20 @@ def _is_root(item: Any) -> bool:
     return KEY in item
 
 
-def add_object(
-    name: str, data: bpy.types.ID, root: bpy.types.Object, collection: bpy.types.Collection
-) -> bpy.types.Object:
+def place_of(root: bpy.types.Object) -> Place:
+    """Find where the parts of a reconstruction are: with its root."""
+    return Place(root, root.users_collection[0])
+
+
+def add_object(name: str, data: bpy.types.ID, place: Place) -> bpy.types.Object:
     """Hang an object below a root, at its origin."""
     item = bpy.data.objects.new(name, data)
-    item.parent = root
-    collection.objects.link(item)
+    item.parent = place.root
+    place.collection.objects.link(item)
     return item
 
 
-def place(item: bpy.types.Object, parent_from_item: FloatArray) -> None:
+def put(item: bpy.types.Object, parent_from_item: FloatArray) -> None:
     """Put an object where a rigid transform [4, 4] says; its scale stays exactly 1."""
     item.location = parent_from_item[:3, 3].tolist()
     item.rotation_euler = Matrix(parent_from_item[:3, :3].tolist()).to_euler()

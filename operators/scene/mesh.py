@@ -6,27 +6,24 @@ import numpy as np
 from ...core.geometry.surfaces import GRID_INDEX, GridSurface, grid_surface
 from ...core.types import FloatArray, ReconstructedView
 from .attributes import fill, fill_measures, fill_positions
-from .collection import add_object
+from .collection import Place, add_object
 from .materials import photo_material
 from .pictures import Picture
 
 UV = "UVMap"
 
 
-def build_mesh(
-    picture: Picture, mesh: bpy.types.Mesh, root: bpy.types.Object, collection: bpy.types.Collection
-) -> bpy.types.Object:
+def build_mesh(picture: Picture, mesh: bpy.types.Mesh, place: Place) -> bpy.types.Object:
     """Add the uncut mesh of one view, textured with its photo.
 
     Args:
         picture: A view in the axes of the root.
         mesh: Of this view, from `GridMeshes`.
-        root: What the mesh hangs below.
-        collection: Where it goes.
+        place: Where it goes.
     """
     name = picture.view.name
     mesh.materials.append(photo_material(name, picture.image))
-    return add_object(f"{name} mesh", mesh, root, collection)
+    return add_object(f"{name} mesh", mesh, place)
 
 
 class GridMeshes:

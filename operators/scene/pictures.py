@@ -22,11 +22,15 @@ class Picture:
     """A sentence for the artist where the photo itself could not be used."""
 
 
-def load_picture(view: ReconstructedView) -> Picture:
+def load_picture(view: ReconstructedView, *, packs_copies: bool = True) -> Picture:
     """Load the photo of a view; where its file is gone or unreadable, the stored model-size picture stands in.
 
-    An upright copy is packed into the .blend, since it lies in a folder that goes away; every other photo is referred
-    to, relative to the .blend where that is saved already.
+    A copy, upright or a frame of a movie, is packed into the .blend where it lies in a folder that goes away; every
+    other picture is referred to, relative to the .blend where that is saved already.
+
+    Args:
+        view: What to load the photo of.
+        packs_copies: Whether copies lie in a folder that goes away.
     """
     image = _loaded(view.texture)
     if image is None:
@@ -34,7 +38,7 @@ def load_picture(view: ReconstructedView) -> Picture:
         sentence = f"{name} is missing or unreadable, so the smaller picture kept with the reconstruction is shown."
         return Picture(_whole(view), _packed(view.name, view.image), sentence)
     image.alpha_mode = "NONE"
-    if view.texture != view.source:
+    if packs_copies and view.texture != view.source:
         image.pack()
     elif bpy.data.filepath:
         make_paths_relative([image], Path(bpy.data.filepath).parent)

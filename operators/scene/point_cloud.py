@@ -8,7 +8,7 @@ import numpy as np
 from ...core.geometry.surfaces import PointCloud, point_cloud
 from ...core.types import FloatArray, ReconstructedView
 from .attributes import fill_colours, fill_floats, fill_measures, fill_positions
-from .collection import add_object
+from .collection import Place, add_object
 from .compat import new_points
 from .materials import COLOUR
 
@@ -21,27 +21,20 @@ Points = bpy.types.PointCloud | bpy.types.Mesh
 """The data of a point cloud: before Blender 4.5 the vertices of a mesh."""
 
 
-def build_cloud(
-    view: ReconstructedView,
-    data: Points,
-    material: bpy.types.Material,
-    root: bpy.types.Object,
-    collection: bpy.types.Collection,
-) -> bpy.types.Object:
+def build_cloud(view: ReconstructedView, data: Points, material: bpy.types.Material, place: Place) -> bpy.types.Object:
     """Add the points of one view, uncut, with colour, confidence and all else that is known of them.
 
     Args:
         view: In the axes of the root.
         data: Of this view, from `new_cloud_of`.
         material: From `materials.point_material`.
-        root: What the cloud hangs below.
-        collection: Where it goes.
+        place: Where it goes.
 
     Returns:
         A point cloud object; before Blender 4.5 a mesh object whose modifier turns its vertices to points.
     """
     data.materials.append(material)
-    cloud = add_object(f"{view.name} points", data, root, collection)
+    cloud = add_object(f"{view.name} points", data, place)
     if isinstance(data, bpy.types.Mesh):
         modifier: Any = cloud.modifiers.new("Points", "NODES")
         modifier.node_group = _points_group(data.name, material)
