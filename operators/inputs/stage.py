@@ -67,7 +67,8 @@ def write_frame(scene: bpy.types.Scene, path: Path, *, colours: str = "RGBA") ->
     scene.render.filepath, scene.render.use_file_extension, scene.render.use_overwrite = str(path), False, True
     had_result = RESULT in bpy.data.images
     try:
-        bpy.ops.render.render(write_still=True, scene=scene.name)
+        with _nothing() as idle, bpy.context.temp_override(scene=idle, view_layer=idle.view_layers[0]):
+            bpy.ops.render.render(write_still=True, scene=scene.name)
     except RuntimeError as error:
         raise CameraError(f"{path.stem} cannot be rendered: Blender says {str(error).strip()}") from error
     finally:
@@ -114,6 +115,16 @@ def _tree(scene: Any) -> tuple[Any, Any]:
     scene.use_nodes = True
     scene.node_tree.nodes.clear()
     return scene.node_tree, scene.node_tree.nodes.new("CompositorNodeComposite").inputs[0]
+
+
+@contextmanager
+def _nothing() -> Iterator[bpy.types.Scene]:
+    """Give a scene for Blender to update when a render is over: in the artist's, what is not keyed would be lost."""
+    idle = bpy.data.scenes.new("Idle")
+    try:
+        yield idle
+    finally:
+        bpy.data.scenes.remove(idle)
 
 
 def _leave_out(layer: bpy.types.LayerCollection, roots: set[bpy.types.Object]) -> None:

@@ -1,0 +1,398 @@
+"""Cameras of the scene as given ones: Blender projects a point to the very pixel where our matrices do."""
+
+import math
+
+import bpy
+import numpy as np
+import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from mathutils import Euler, Matrix, Vector
+
+from image_to_scene.core.errors import CameraError, ImageToSceneError
+from image_to_scene.core.geometry.cameras import blender_from_opencv, project
+from image_to_scene.operators import inputs
+from image_to_scene.operators.inputs import Item, backgrounds, cameras
+from image_to_scene.operators.scene import BuildOptions, build, match_render
+
+POINTS = np.array([(0.3, -0.2, -4.0), (-1.0, 0.7, -3.0), (0.0, 0.0, -1.0)])
+
+
+def add_camera(name="camera", collection=None, **values):
+    camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+    (collection or bpy.context.scene.collection).objects.link(camera)
+    for key, value in values.items():
+        setattr(camera.data, key, value)
+    return camera
+
+
+def add_empty(parent=None, **values):
+    empty = bpy.data.objects.new("empty", None)
+    bpy.context.scene.collection.objects.link(empty)
+    empty.parent = parent
+    for key, value in values.items():
+        setattr(empty, key, value)
+    return empty
+
+
+def add_image(size=(80, 60), colour=(0.5, 0.5, 0.5, 1.0), name="plate"):
+    image = bpy.data.images.new(name, *size)
+    image.pixels.foreach_set(np.tile(np.float32(colour), size[0] * size[1]))
+    image.pack()
+    return image
+
+
+def add_background(camera, image, **values):
+    background = camera.data.background_images.new()
+    background.image = image
+    camera.data.show_background_images = True
+    for key, value in values.items():
+        setattr(background, key, value)
+    return background
+
+
+def set_render(size, aspect=(1.0, 1.0), percentage=100):
+    render = bpy.context.scene.render
+    render.engine = "BLENDER_WORKBENCH"
+    render.resolution_x, render.resolution_y = size
+    render.pixel_aspect_x, render.pixel_aspect_y = aspect
+    render.resolution_percentage = percentage
+
+
+def pixels_of(path):
+    """Return what a picture's file holds [H, W, 4], rows from the top."""
+    image = bpy.data.images.load(str(path))
+    width, height = image.size
+    pixels = np.array(image.pixels[:]).reshape(height, width, 4)[::-1]
+    bpy.data.images.remove(image)
+    return pixels
+
+
+def view_of(camera, source="AUTO", **values):
+    (view,) = views_of(camera, source, **values)
+    return view
+
+
+def views_of(camera, source="AUTO", **values):
+    return cameras.views_of(Item(camera.name, "CAMERA", camera=camera, picture_source=source, **values), bpy.context)
+
+
+def seen_by_blender(camera, points, size):
+    """Return where Blender itself sees points [N, 3] of the world, in pixels of a picture that fills the frame."""
+    bpy.context.view_layer.update()
+    seen = [world_to_camera_view(bpy.context.scene, camera, Vector(point)) for point in points]
+    return np.array([(at.x * size[0], (1.0 - at.y) * size[1]) for at in seen])
+
+
+def before(camera):
+    """Return points [3, 3] in front of a camera, in the world."""
+    bpy.context.view_layer.update()
+    return np.array([camera.matrix_world.normalized() @ Vector(point) for point in POINTS])
+
+
+def check_projection(view, camera, size):
+    points = before(camera)
+    pixels, depth = project(points, view.image_from_camera, view.world_from_camera)
+    np.testing.assert_allclose(pixels, seen_by_blender(camera, points, size), atol=2e-5 * max(size))
+    np.testing.assert_allclose(depth, -POINTS[:, 2], rtol=1e-5)
+
+
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lens=st.floats(10, 200),
+    shift=st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5)),
+    sensor=st.tuples(st.floats(5, 50), st.floats(5, 50)),
+    fit=st.sampled_from(["AUTO", "HORIZONTAL", "VERTICAL"]),
+    size=st.sampled_from([(1920, 1080), (1080, 1920), (1000, 1000)]),
+    aspect=st.sampled_from([(1.0, 1.0), (1.5, 1.0), (1.0, 2.0)]),
+    picture=st.sampled_from([(64, 36), (36, 64), (50, 50)]),
+    percentage=st.sampled_from([100, 37]),
+    turn=st.tuples(*[st.floats(-3, 3)] * 3),
+    scale=st.tuples(*[st.floats(0.2, 5)] * 3),
+)
+def test_a_picture_stretched_over_the_frame(
+    empty_file, lens, shift, sensor, fit, size, aspect, picture, percentage, turn, scale
+):
+    set_render(size, aspect, percentage)
+    camera = add_camera(lens=lens, sensor_width=sensor[0], sensor_height=sensor[1], sensor_fit=fit)
+    camera.data.shift_x, camera.data.shift_y = shift
+    camera.rotation_euler, camera.location, camera.scale = Euler(turn), (1, 2, 3), scale
+    image = add_image(picture)
+    add_background(camera, image, frame_method="STRETCH")
+    check_projection(view_of(camera), camera, picture)
+    bpy.data.objects.remove(camera)
+    bpy.data.images.remove(image)
+
+
+@pytest.mark.parametrize("percentage", [100, 33])
+@pytest.mark.parametrize("size", [(101, 67), (67, 101)])
+def test_a_render_has_the_size_that_blender_rounds_to(size, percentage):
+    set_render(size, percentage=percentage)
+    camera = add_camera(shift_x=0.1, shift_y=-0.2)
+    view = view_of(camera, "RENDER")
+    image = bpy.data.images.load(str(view.path))
+    assert tuple(image.size) == tuple(side * percentage // 100 for side in size)
+    check_matrix(view, camera, tuple(image.size))
+
+
+@pytest.mark.parametrize("fit", ["AUTO", "HORIZONTAL", "VERTICAL"])
+def test_the_projection_matrix_of_blender_is_ours(fit):
+    set_render((640, 360), (1.0, 1.3))
+    camera = add_camera(lens=31.0, sensor_fit=fit, shift_x=0.2, shift_y=-0.1)
+    add_background(camera, add_image((640, 360)), frame_method="STRETCH")
+    check_matrix(view_of(camera), camera, (640, 360), (1.0, 1.3))
+
+
+def check_matrix(view, camera, size, aspect=(1.0, 1.0)):
+    points, depsgraph = before(camera), bpy.context.evaluated_depsgraph_get()
+    matrix = camera.calc_matrix_camera(depsgraph, x=size[0], y=size[1], scale_x=aspect[0], scale_y=aspect[1])
+    clip = np.array([matrix @ camera.matrix_world.normalized().inverted() @ Vector((*point, 1)) for point in points])
+    pixels, _ = project(points, view.image_from_camera, view.world_from_camera)
+    np.testing.assert_allclose(pixels, (0.5 + 0.5 * clip[:, :2] / clip[:, 3:] * (1, -1)) * size, atol=2e-5 * max(size))
+
+
+SCALED = {
+    "root scaled and turned": lambda: add_empty(scale=(0.3, 0.3, 0.3), rotation_euler=(0.4, 0.2, 1.0)),
+    "two scaled parents": lambda: add_empty(add_empty(scale=(3, 3, 3)), scale=(0.1, 0.1, 0.1), location=(1, 2, 3)),
+    "two mirrors undo each other": lambda: add_empty(add_empty(scale=(-1, 1, 1)), scale=(-2, 2, 2)),
+    "half a turn by two signs": lambda: add_empty(scale=(-1, -1, 1)),
+}
+
+
+@pytest.mark.parametrize("make_parent", SCALED.values(), ids=SCALED)
+def test_a_camera_below_scaled_parents_is_where_it_stands(make_parent):
+    set_render((80, 60))
+    camera = add_camera()
+    camera.parent, camera.location, camera.rotation_euler = make_parent(), (0.5, -0.2, 1.0), (1.2, 0.1, 0.4)
+    camera.scale = (2.0, 0.5, 1.5)
+    add_background(camera, add_image())
+    view = view_of(camera)
+    check_projection(view, camera, (80, 60))
+    np.testing.assert_allclose(view.world_from_camera[:3, 3], camera.matrix_world.translation, atol=1e-6)
+
+
+NO_CAMERAS = {
+    "mirrored": lambda camera: setattr(camera, "scale", (-1, 1, 1)),
+    "mirrored ": lambda camera: setattr(camera, "scale", (-2, -2, -2)),
+    "mirrored  ": lambda camera: setattr(camera, "parent", add_empty(scale=(1, -1, 1))),
+    "sheared": lambda camera: setattr(camera, "parent", add_empty(scale=(3, 1, 1))),
+    "scaled to nothing": lambda camera: setattr(camera, "scale", (0, 1, 1)),
+    "not a perspective": lambda camera: setattr(camera.data, "type", "ORTHO"),
+    "not a perspective ": lambda camera: setattr(camera.data, "type", "PANO"),
+    "turned or mirrored": lambda camera: setattr(camera.data.background_images[0], "rotation", 0.1),
+    "turned or mirrored ": lambda camera: setattr(camera.data.background_images[0], "use_flip_x", True),
+    "not in the scene": lambda camera: bpy.context.scene.collection.objects.unlink(camera),
+    "no background image": lambda camera: camera.data.background_images.clear(),
+    "cannot be read": lambda camera: setattr(
+        camera.data.background_images[0], "image", bpy.data.images.new("gone", 4, 4, tiled=True)
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "spoil"), NO_CAMERAS.items())
+def test_what_is_no_pinhole_camera_is_named(words, spoil, data_blocks):
+    set_render((80, 60))
+    camera = add_camera("shot")
+    camera.rotation_euler = (1.0, 0.0, 0.5)
+    add_background(camera, add_image())
+    spoil(camera)
+    listed = data_blocks()
+    with pytest.raises(CameraError, match=words.strip()) as caught:
+        view_of(camera, "BACKGROUND")
+    assert str(caught.value).count(".") == 1
+    assert data_blocks() == listed
+
+
+def test_a_camera_that_is_gone_is_named():
+    with pytest.raises(CameraError, match="gone"):
+        cameras.views_of(Item("shot", "CAMERA"), bpy.context)
+
+
+def test_a_camera_without_clip_is_named():
+    with pytest.raises(CameraError, match="no movie clip"):
+        view_of(add_camera(), "CLIP")
+
+
+def test_one_picture_with_two_cameras_is_named(pictures):
+    image = bpy.data.images.load(str(pictures[0]))
+    set_render((80, 60))
+    for name in "ab":
+        add_background(add_camera(name), image)
+    views = [view_of(bpy.data.objects[name]) for name in "ab"]
+    assert [view.path for view in views] == [pictures[0]] * 2
+    with pytest.raises(ImageToSceneError, match="two cameras"):
+        cameras.check_pictures(views)
+    cameras.check_pictures(views[:1])
+
+
+def test_the_first_background_that_is_shown_counts():
+    camera = add_camera()
+    for index, size in enumerate([(20, 10), (30, 10), (40, 10)]):
+        add_background(camera, add_image(size, name=f"plate {index}"), show_background_image=index > 0)
+    frame = backgrounds.Frame(80, 60, 80 / 60, fits_width=True)
+    assert backgrounds.background_of(camera, bpy.context.scene, frame).size == (30, 10)
+
+
+PLACES = (  # frame, picture, sensor fit, shift, how the background lies
+    ((400, 200), (160, 120), "AUTO", (0.0, 0.0), {"frame_method": "FIT"}),
+    ((400, 200), (160, 120), "AUTO", (0.1, -0.05), {"frame_method": "CROP", "offset": (0.1, -0.2), "scale": 0.8}),
+    ((200, 400), (160, 120), "AUTO", (0.0, 0.1), {"frame_method": "FIT", "offset": (-0.1, 0.1), "scale": 1.2}),
+    ((200, 400), (120, 160), "HORIZONTAL", (0.1, 0.1), {"frame_method": "CROP", "offset": (0.2, 0.1), "scale": 0.5}),
+    ((400, 200), (120, 160), "VERTICAL", (0.0, 0.0), {"frame_method": "FIT", "offset": (0.3, -0.1), "scale": 0.7}),
+    ((400, 300), (160, 100), "AUTO", (0.0, 0.0), {"frame_method": "STRETCH", "offset": (0.1, 0.1), "scale": 0.9}),
+)
+
+
+@pytest.mark.parametrize(("frame", "picture", "fit", "shift", "values"), PLACES)
+def test_backgrounds_lie_where_the_viewport_draws_them(frame, picture, fit, shift, values):
+    gpu = pytest.importorskip("gpu", reason="Blender without its gpu module")
+    if not hasattr(gpu, "init"):
+        pytest.skip("this Blender draws no viewport in background: gpu.init is new in 5.2")
+    gpu.init()
+    set_render(frame)
+    camera = add_camera(sensor_fit=fit, shift_x=shift[0], shift_y=shift[1])
+    spot = (0.4, 0.35, 0.6, 0.55)  # left, top, right, bottom as parts of the picture
+    image = add_image(picture, (0.0, 0.0, 0.0, 1.0))
+    pixels = np.zeros((picture[1], picture[0], 4), np.float32)
+    left, top, right, bottom = np.round(np.array(spot) * (picture * 2)).astype(int)
+    pixels[picture[1] - bottom : picture[1] - top, left:right] = 1.0
+    image.pixels.foreach_set(pixels.ravel())
+    image.update()
+    add_background(camera, image, alpha=1.0, display_depth="FRONT", **values)
+    drawn = draw_viewport(gpu, camera, frame)
+    rows, columns = np.nonzero(drawn > 0.5 * drawn.max())
+    K = view_of(camera).image_from_camera
+    frame_from_picture = cameras.intrinsics_from_lens(cameras.render_lens(camera, bpy.context.scene)) @ np.linalg.inv(K)
+    corners = frame_from_picture @ np.array([[left, right], [top, bottom], [1.0, 1.0]])
+    found = np.array([[columns.min(), columns.max() + 1], [rows.min(), rows.max() + 1]])
+    np.testing.assert_allclose(corners[:2], found, atol=1.5)
+
+
+def draw_viewport(gpu, camera, size):
+    """Draw the 3D viewport through a camera; return its red channel [H, W], rows from the top."""
+    area = next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    space, scene = area.spaces[0], bpy.context.scene
+    scene.camera, space.region_3d.view_perspective = camera, "CAMERA"
+    bpy.context.view_layer.update()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    matrix = camera.calc_matrix_camera(depsgraph, x=size[0], y=size[1])
+    screen = gpu.types.GPUOffScreen(*size)
+    screen.draw_view3d(
+        scene, bpy.context.view_layer, space, region, camera.matrix_world.inverted(), matrix, do_color_management=False
+    )
+    pixels = np.array(screen.texture_color.read().to_list()).reshape(size[1], size[0], 4)
+    screen.free()
+    return pixels[::-1, :, 0]
+
+
+def state():
+    """Describe what a look at other frames or a render must leave alone."""
+    scene = bpy.context.scene
+    render = {key: repr(getattr(scene.render, key)) for key in scene.render.bl_rna.properties.keys()}  # noqa: SIM118
+    image = scene.render.image_settings
+    render |= {key: repr(getattr(image, key)) for key in image.bl_rna.properties.keys()}  # noqa: SIM118
+    poses = {item.name: (repr(item.matrix_world), item.hide_render) for item in scene.objects}
+    return scene.frame_current_final, scene.camera, render, poses, [marker.name for marker in scene.timeline_markers]
+
+
+def add_moving_camera():
+    camera = add_camera("moving")
+    for frame, x in ((1, 0.0), (11, 5.0)):
+        camera.location.x = x
+        camera.keyframe_insert("location", frame=frame)
+    for frame, lens in ((1, 20.0), (11, 70.0)):
+        camera.data.lens = lens
+        camera.data.keyframe_insert("lens", frame=frame)
+    return camera
+
+
+def test_an_animated_camera_gives_a_view_for_every_chosen_frame(data_blocks):
+    scene = bpy.context.scene
+    set_render((32, 24), percentage=50)
+    camera, other = add_moving_camera(), add_camera("other")
+    scene.timeline_markers.new("cut", frame=1).camera = other
+    scene.camera = other
+    scene.frame_start, scene.render.fps = 3, 25
+    scene.frame_set(4, subframe=0.25)
+    camera.location.y = 99.0  # not keyed
+    bpy.context.view_layer.update()
+    then, listed = state(), data_blocks()
+    items = [Item("moving", "CAMERA", camera=camera, picture_source="RENDER", is_animated=True, frame_start=3,
+                  frame_end=11, frame_step=4, pick="STEP")]  # fmt: skip
+    found = inputs.views_from(items, bpy.context)
+    assert state() == then
+    assert data_blocks() == listed
+    assert found.without_camera == (0, 1, 2)
+    assert [found.clip_start + view.time * 25 for view in found.views] == pytest.approx([3, 7, 11])
+    assert len({view.path for view in found.views}) == 3
+    for view, frame in zip(found.views, (3, 7, 11), strict=True):
+        scene.frame_set(frame)
+        check_projection(view, camera, (16, 12))
+
+
+def test_a_still_view_of_an_animated_camera_is_what_stands_there():
+    set_render((80, 60))
+    camera = add_moving_camera()
+    add_background(camera, add_image())
+    bpy.context.scene.frame_set(4)
+    camera.location = (7.0, 8.0, 9.0)
+    view = view_of(camera)
+    np.testing.assert_allclose(view.world_from_camera[:3, 3], (7.0, 8.0, 9.0))
+    assert view.time is None
+
+
+def test_a_range_without_frames_is_named():
+    with pytest.raises(CameraError, match="ends before it begins"):
+        views_of(add_moving_camera(), "RENDER", is_animated=True, frame_start=5, frame_end=4)
+
+
+def test_what_moves_is_told():
+    camera, still = add_moving_camera(), add_camera("still")
+    child = add_camera("child")
+    child.parent = camera
+    assert [cameras.moves(item) for item in (camera, child, still)] == [True, True, False]
+
+
+def test_a_second_render_does_not_see_the_first_reconstruction(make_reconstruction):
+    set_render((24, 16))
+    first = pixels_of(view_of(add_camera("before"), "RENDER").path)
+    built = build(make_reconstruction(world="given"), BuildOptions(), bpy.context.scene)
+    match_render(bpy.context.scene, built.cameras[0])
+    camera = built.cameras[0]
+    bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = 24, 16
+    np.testing.assert_array_equal(pixels_of(view_of(camera, "RENDER").path), first)
+    assert not any(item.hide_render for item in built.meshes)
+
+
+def test_cameras_of_a_scaled_reconstruction_come_back(make_reconstruction):
+    reconstruction = make_reconstruction(world="given")
+    built = build(reconstruction, BuildOptions(meshes=False, point_cloud=False), bpy.context.scene)
+    built.root.scale, built.root.rotation_euler = (0.25, 0.25, 0.25), (0.3, 0.2, 0.1)
+    match_render(bpy.context.scene, built.cameras[0])
+    bpy.context.view_layer.update()
+    for camera, truth in zip(built.cameras, reconstruction.views, strict=True):
+        view = view_of(camera)
+        moved = np.array(built.root.matrix_world @ Matrix(truth.world_from_camera.tolist()))
+        moved[:3, :3] /= np.linalg.norm(moved[:3, :3], axis=0)
+        np.testing.assert_allclose(view.world_from_camera, moved, atol=1e-6)
+        np.testing.assert_allclose(view.image_from_camera, truth.source_from_model @ truth.image_from_camera, atol=1e-4)
+        np.testing.assert_allclose(
+            blender_from_opencv(view.world_from_camera)[:3, 3], camera.matrix_world.translation, atol=1e-6
+        )
+
+
+def test_constraints_and_drivers_count():
+    set_render((80, 60))
+    camera, target = add_camera(), add_empty(location=(3, 4, 5))
+    constraint = camera.constraints.new("TRACK_TO")
+    constraint.target = target
+    driver = camera.driver_add("location", 2).driver
+    driver.expression = "frame / 10"
+    add_background(camera, add_image())
+    bpy.context.scene.frame_set(20)
+    view = view_of(camera)
+    forward = np.array((3, 4, 5)) - (0, 0, 2)
+    np.testing.assert_allclose(view.world_from_camera[:3, 2], forward / math.hypot(*forward), atol=1e-6)
