@@ -1,7 +1,8 @@
 """Reconstruct without a window: `blender -b --python batch.py -- --images PHOTO… --output OUT.glb`.
 
-Where Blender is a Python module, `python batch.py --images …` does the same. This file finds the package it lies in,
-whatever its folder is called, and hands over to `operators.command`; `--help` tells the rest.
+Where Blender is a Python module, `python batch.py --images …` does the same, and where the extension is installed,
+`blender --command image_to_scene --images …`. This file finds the package it lies in, whatever its folder is called,
+and hands over to `operators.command`; `--help` tells the rest.
 """
 
 import importlib
@@ -11,19 +12,10 @@ import shutil
 import sys
 import threading
 from pathlib import Path
-from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "image_to_scene"
 PATIENCE = 2.0  # seconds
-
-
-def take_output() -> TextIO:
-    """Keep standard output for the summary: whatever Blender prints goes to standard error from here on."""
-    sys.stdout.flush()
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return out
 
 
 def import_package() -> None:
@@ -55,11 +47,5 @@ def end(code: int) -> None:
 
 
 if __name__ == "__main__":
-    output = take_output()
     import_package()
-    try:
-        status = importlib.import_module(f"{PACKAGE}.operators.command").main(arguments(), output)
-    except SystemExit as request:  # --help
-        status = int(request.code or 0)
-    output.flush()
-    end(status)
+    end(importlib.import_module(f"{PACKAGE}.operators.command").main(arguments(), Path(__file__).name))

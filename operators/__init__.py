@@ -1,8 +1,9 @@
 """What an artist can do: one file a verb.
 
-`settings` what is asked for, `models` what there is to choose from, `session` the worker and what it made;
-`reconstruct`, `pictures`, `reconstructions` and `export` the operators; `command` and its `arguments` the same from the
-command line, `given_cameras` known cameras; `scene` the builders. Only `register` makes anything known to Blender.
+`settings` what is asked for, `models` what there is to choose from, `session` the worker and what it made; `inputs`
+from the picture list to views; `reconstruct`, `pictures`, `reconstructions` and `export` the operators; `command`,
+`arguments` and `input_arguments` the same from the command line, `given_cameras` known cameras; `scene` the builders.
+Only `register` makes anything known to Blender.
 """
 
 
@@ -10,7 +11,7 @@ def register() -> None:
     """Make settings and operators known to Blender."""
     import bpy
 
-    from . import export, log, models, pictures, reconstruct, reconstructions, session, settings
+    from . import command, export, log, models, pictures, reconstruct, reconstructions, session, settings
 
     models.catalogue.refresh()
     for module in (settings, pictures, reconstruct, reconstructions, export, models, log):
@@ -18,14 +19,16 @@ def register() -> None:
             bpy.utils.register_class(kind)
     settings.register()
     session.register()
+    command.register()
 
 
 def unregister() -> None:
     """Take back everything `register` made known, in reverse; a run that is not over ends."""
     import bpy
 
-    from . import export, log, models, pictures, reconstruct, reconstructions, session, settings
+    from . import command, export, log, models, pictures, reconstruct, reconstructions, session, settings
 
+    command.unregister()
     session.unregister()
     settings.unregister()
     for module in (log, models, export, reconstructions, reconstruct, pictures, settings):

@@ -1,24 +1,31 @@
 """The arguments of the command line and what they stand for."""
 
 import argparse
-import glob
 import math
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Final, NoReturn, TextIO, get_args
+from typing import Final, TextIO, get_args
 
-from ..core.errors import ImageToSceneError, StorageError
+from ..core.errors import StorageError
 from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request, View
+from .input_arguments import add_inputs
 from .scene import BuildOptions
+from .usage import Parser, UsageError, path, positive
 
 OUTPUTS: Final = (".glb", ".blend")
 PARTS: Final = ("cameras", "points", "meshes")
 
-DESCRIPTION: Final = "Reconstruct photos of one place as Blender cameras, coloured points and textured meshes."
+DESCRIPTION: Final = (
+    "Reconstruct photos of one place, or frames of a clip, as Blender cameras, coloured points and textured meshes."
+)
 EPILOGUE: Final = """\
+clips:
+  Of a movie, or of numbered pictures taken as one sequence, eight evenly spread frames are used unless --count, --every
+  or the step of --frames say otherwise. A movie's frames are counted from 1, a sequence's have their files' numbers.
+
 known cameras:
   A .json holds {"views": [{"image": optional file name, "world_from_camera": 4x4, "image_from_camera": 3x3}, ...]}, one
   entry per picture: in the pictures' order, or each with its picture's name. Camera axes are OpenCV (+X right, +Y down,
@@ -35,35 +42,26 @@ exit codes:
   5 the model    6 the device    7 not enough memory    8 reading or writing files    9 the worker    130 cancelled
 
 examples:
-  blender -b --python batch.py -- --images photos/*.jpg --output place.glb
+  blender --command image_to_scene --images photos --output place.glb
+  blender -b --python batch.py -- --images walk.mp4 --every 0.5 --output place.glb
   python batch.py --images a.jpg b.jpg --cameras shot.blend --output place.blend --save-reconstruction place/
 """
 
 
-class UsageError(ImageToSceneError):
-    """The arguments are wrong."""
-
-
-class _Parser(ArgumentParser):
-    """Raises instead of ending the process, which is not its own."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see --help")
-
-
-def parse(arguments: Sequence[str], out: TextIO) -> Namespace:
+def parse(arguments: Sequence[str], out: TextIO, program: str) -> Namespace:
     """Read the command line.
 
     Args:
         arguments: Those after `--`.
         out: Where --help goes.
+        program: What help calls this.
 
     Raises:
         UsageError: They are wrong.
         SystemExit: Help was asked for and written.
     """
     with redirect_stdout(out):
-        return _parser().parse_args(arguments)
+        return _parser(program).parse_args(arguments)
 
 
 def request_from(arguments: Namespace, views: tuple[View, ...], model: str) -> Request:
@@ -78,6 +76,7 @@ def request_from(arguments: Namespace, views: tuple[View, ...], model: str) -> R
         point_source=arguments.point_source,
         square_pixels=not arguments.exact_pixels,
         field_of_view=math.radians(arguments.field_of_view),
+        exif_lens=not arguments.ignore_exif,
         device=arguments.device,
         precision=arguments.precision,
     )
@@ -90,15 +89,6 @@ def build_options_from(arguments: Namespace) -> BuildOptions:
         point_cloud="points" in arguments.build,
         meshes="meshes" in arguments.build,
     )
-
-
-def pictures_from(arguments: Namespace) -> list[Path]:
-    """List the pictures; patterns are filled in where the shell did not do it, as on Windows."""
-    pictures = []
-    for name in arguments.images:
-        found = [] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207 - the artist's own pattern
-        pictures += [Path(item).absolute() for item in found or [name]]
-    return pictures
 
 
 def check_targets(arguments: Namespace) -> None:
@@ -117,15 +107,16 @@ def check_targets(arguments: Namespace) -> None:
         raise StorageError(f"{output} is a folder: choose another name for the output.")
 
 
-def _parser() -> ArgumentParser:
-    parser = _Parser(
-        prog="batch.py",
+def _parser(program: str) -> ArgumentParser:
+    parser = Parser(
+        prog=program,
         description=DESCRIPTION,
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     _add_files(parser)
+    add_inputs(parser)
     _add_model(parser)
     _add_geometry(parser)
     return parser
@@ -133,10 +124,12 @@ def _parser() -> ArgumentParser:
 
 def _add_files(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("pictures and files")
-    group.add_argument("--images", nargs="+", required=True, metavar="PHOTO", help="the pictures; patterns may be used")
-    group.add_argument("--output", required=True, type=_path, help="a .glb or .blend, put in place of what is there")
-    group.add_argument("--cameras", type=_path, metavar="FILE", help="known cameras, a .json or .blend: see below")
-    group.add_argument("--save-reconstruction", type=_path, metavar="FOLDER", help="also save depth and cameras there")
+    group.add_argument(
+        "--images", nargs="+", required=True, metavar="PHOTO", help="pictures, movies, folders of them, or patterns"
+    )
+    group.add_argument("--output", required=True, type=path, help="a .glb or .blend, put in place of what is there")
+    group.add_argument("--cameras", type=path, metavar="FILE", help="known cameras, a .json or .blend: see below")
+    group.add_argument("--save-reconstruction", type=path, metavar="FOLDER", help="also save depth and cameras there")
     group.add_argument(
         "--build", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help="what to build, of %(choices)s (all)"
     )
@@ -148,15 +141,16 @@ def _add_model(parser: ArgumentParser) -> None:
     group.add_argument(
         "--accept-non-commercial", action="store_true", help="use weights licensed CC BY-NC 4.0: large, giant, nested"
     )
-    group.add_argument("--resolution", type=_positive, metavar="N", help="longest side in pixels (the model's own)")
+    group.add_argument("--resolution", type=positive, metavar="N", help="longest side in pixels (the model's own)")
     group.add_argument("--device", choices=get_args(Device), default=Request.device, help="(%(default)s)")
     group.add_argument("--precision", choices=get_args(Precision), default=Request.precision, help="(%(default)s)")
-    group.add_argument("--python", type=_path, help="the worker's interpreter ($IMAGE_TO_SCENE_PYTHON, else this one)")
+    group.add_argument("--python", type=path, help="the worker's interpreter ($IMAGE_TO_SCENE_PYTHON, else this one)")
 
 
 def _add_geometry(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("geometry")
     group.add_argument("--exact-pixels", action="store_true", help="keep fx and fy apart, instead of square pixels")
+    group.add_argument("--ignore-exif", action="store_true", help="do not take EXIF's focal length for known")
     group.add_argument(
         "--mixed-sizes", choices=get_args(MixedSizes), default=Request.mixed_sizes, help="pictures of different shapes"
     )
@@ -170,17 +164,6 @@ def _add_geometry(parser: ArgumentParser) -> None:
         metavar="DEGREES",
         help="across the longer side, where nothing tells the focal length (%(default).0f)",
     )
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _degrees(text: str) -> float:

@@ -6,12 +6,14 @@ renamed.
 
 import json
 import logging
+import os
 import signal
 import sys
 import time
 import uuid
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -20,20 +22,28 @@ import bpy
 from ..core import errors
 from ..core.errors import CancelledError, ImageToSceneError, StorageError
 from ..core.storage import save
-from ..core.types import Progress, Reconstruction, Request, View
+from ..core.types import Progress, Reconstruction
 from . import models
-from .arguments import UsageError, build_options_from, check_targets, parse, pictures_from, request_from
+from .arguments import build_options_from, check_targets, parse, request_from
 from .context import scene_of
 from .given_cameras import views_with_cameras
+from .input_arguments import items_from
+from .inputs import Inputs, views_from
+from .inputs.clips import scene_rate
 from .reconstruct import build_run
 from .scene import BuiltScene, export_glb, match_render
 from .session import Run, count_points, session
+from .settings import worker_python
+from .usage import UsageError
 
 log = logging.getLogger(__name__)
 
 DEFECT: Final = "Image to Scene met an error of its own: please report it with the lines above."
+COMMAND: Final = "image_to_scene"
 TICK: Final = 0.05
 """Seconds between two looks at the worker."""
+
+_handle: Any = None
 
 EXIT_CODES: Final[dict[type[ImageToSceneError], int]] = {
     UsageError: 2,
@@ -48,20 +58,24 @@ EXIT_CODES: Final[dict[type[ImageToSceneError], int]] = {
 }
 
 
-def main(arguments: Sequence[str], out: TextIO) -> int:
-    """Do what the command line says.
+def main(arguments: Sequence[str], program: str = f"blender --command {COMMAND}") -> int:
+    """Do what the command line says; standard output gets one line of JSON, or the help.
 
     Args:
-        arguments: Those after `--`.
-        out: Gets one line of JSON, or the help.
+        arguments: Those for us.
+        program: What help calls this.
 
     Returns:
         The exit code: 0 only when the output is there and whole.
     """
+    out = _take_output()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
     try:
-        summary, code = run(parse(arguments, out)), 0
+        summary, code = run(parse(arguments, out, program)), 0
+    except SystemExit:  # --help was asked for
+        out.flush()
+        return 0
     except ImageToSceneError as error:
         summary, code = _failure(type(error).__name__, str(error)), EXIT_CODES.get(type(error), 1)
     except Exception:  # the process boundary: a farm gets a sentence and a code for a defect, too
@@ -74,6 +88,17 @@ def main(arguments: Sequence[str], out: TextIO) -> int:
     return code
 
 
+def register() -> None:
+    """Make `blender --command image_to_scene` known."""
+    global _handle  # noqa: PLW0603 - Blender's handle lives from registration to unregistration
+    _handle = bpy.utils.register_cli_command(COMMAND, main)  # type: ignore[func-returns-value]
+
+
+def unregister() -> None:
+    """Take it back."""
+    bpy.utils.unregister_cli_command(_handle)
+
+
 def run(arguments: Namespace) -> dict[str, Any]:
     """Reconstruct, build and write; return the summary.
 
@@ -82,7 +107,10 @@ def run(arguments: Namespace) -> dict[str, Any]:
     """
     started = time.monotonic()
     check_targets(arguments)
-    running = session.start(_request(arguments), arguments.python)
+    new_file()
+    given = _inputs(arguments)
+    model = models.chosen(arguments.model, accepts_non_commercial=arguments.accept_non_commercial)
+    running = session.start(request_from(arguments, given.views, model), arguments.python or worker_python(bpy.context))
     follow(running)
     new_file()
     built = build_run(running, build_options_from(arguments), scene_of(bpy.context))
@@ -130,14 +158,19 @@ def write(built: Sequence[BuiltScene], output: Path) -> None:
         _write_blend(built, output)
 
 
-def _request(arguments: Namespace) -> Request:
-    pictures = pictures_from(arguments)
-    model = models.chosen(arguments.model, accepts_non_commercial=arguments.accept_non_commercial)
+def _inputs(arguments: Namespace) -> Inputs:
+    """List the views, with their cameras where a file names them."""
+    items = items_from(arguments, scene_rate(scene_of(bpy.context)))
+    given = views_from(items, bpy.context)
     if arguments.cameras is None:
-        views = tuple(View(path) for path in pictures)
-    else:
-        views = views_with_cameras(pictures, arguments.cameras)
-    return request_from(arguments, views, model)
+        return given
+    known = views_with_cameras([view.path for view in given.views], arguments.cameras)
+    pairs = zip(given.views, known, strict=True)
+    views = [
+        replace(view, world_from_camera=camera.world_from_camera, image_from_camera=camera.image_from_camera)
+        for view, camera in pairs
+    ]
+    return replace(given, views=tuple(views))
 
 
 def _save(reconstructions: Sequence[Reconstruction], folder: Path | None) -> list[Path]:
@@ -188,6 +221,14 @@ def _facts(reconstructions: Sequence[Reconstruction]) -> dict[str, Any]:
         "device": first.facts.get("device"),
         "precision": first.facts.get("precision"),
     }
+
+
+def _take_output() -> TextIO:
+    """Keep standard output for the summary: whatever Blender prints goes to standard error from here on."""
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
 
 
 def _failure(kind: str, sentence: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class ChoosesFiles(AddsFiles):
         """Append what was chosen, in natural order of its names."""
         named = [item.name for item in self.files if item.name]
         if self.directory and named:
-            return self.add(context, [Path(self.directory) / name for name in named])
+            return self.add(context, sorted((Path(self.directory) / name for name in named), key=files.natural))
         return self.add(context, [Path(chosen) for chosen in (self.filepath, self.directory) if chosen][:1])
 
 

@@ -20,9 +20,6 @@ from . import models
 from .inputs import Inputs, PictureItem
 from .scene import BuildOptions
 
-PACKAGE: Final = (__package__ or "").rpartition(".")[0]
-"""The extension's name as Blender knows it: `bl_ext.<repository>.image_to_scene`."""
-
 MIXED_SIZES: Final = (
     ("auto", "Automatic", "Keep every picture whole"),
     ("keep", "Keep Whole", "Run every picture at its own shape"),
@@ -119,6 +116,12 @@ class ReconstructionSettings(bpy.types.PropertyGroup):
         min=0.02,
         max=3.0,
     )
+    exif_lens: BoolProperty(  # type: ignore[valid-type]
+        name="Lens from EXIF",
+        description="Take the focal length that a photo's EXIF data tells as known; off: only where the model gives "
+        "none",
+        default=True,
+    )
     device: EnumProperty(name="Device", description="Where the network runs", items=DEVICES)  # type: ignore[valid-type]
     precision: EnumProperty(  # type: ignore[valid-type]
         name="Precision", description="Number format of the network", items=PRECISIONS
@@ -148,6 +151,7 @@ def request_from(settings: Any, inputs: Inputs) -> Request:
         point_source=cast("PointSource", settings.point_source),
         square_pixels=settings.square_pixels,
         field_of_view=settings.field_of_view,
+        exif_lens=settings.exif_lens,
         device=cast("Device", settings.device),
         precision=cast("Precision", settings.precision),
     )
@@ -174,14 +178,6 @@ def build_options_from(settings: Any) -> BuildOptions:
         point_cloud=settings.makes_point_cloud,
         meshes=settings.makes_meshes,
     )
-
-
-def worker_python(context: bpy.types.Context) -> Path | None:
-    """Return the worker's interpreter that the preferences name; None: `core.worker.client.find_python` looks."""
-    preferences: Any = context.preferences
-    addon = preferences.addons.get(PACKAGE)  # None where the package is used without being enabled
-    named = getattr(addon.preferences, "worker_python", "") if addon else ""
-    return Path(bpy.path.abspath(named)) if named else None
 
 
 def register() -> None:

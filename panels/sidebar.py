@@ -58,7 +58,7 @@ class IMAGETOSCENE_PT_advanced(bpy.types.Panel):
         layout.use_property_decorate = False
         for names in (
             ("square_pixels", "mixed_sizes", "reference_view"),
-            ("pose_source", "point_source", "field_of_view"),
+            ("pose_source", "point_source", "exif_lens", "field_of_view"),
             ("device", "precision"),
         ):
             column = layout.column()

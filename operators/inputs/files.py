@@ -36,7 +36,7 @@ class Found:
     """What files and folders hold."""
 
     items: tuple[Item, ...]
-    """In natural order of their names, no file twice."""
+    """In the order of the files, no file twice; a sequence where its first file was."""
     refused: tuple[str, ...] = ()
     """Names of files that were asked for and are neither pictures nor movies that can be read."""
 
@@ -51,17 +51,17 @@ def find(paths: Iterable[Path], numbered: Numbered = "AUTO") -> Found:
     Raises:
         ImageError: A folder cannot be read, or has neither pictures nor movies.
     """
-    files = dict.fromkeys(file for path in paths for file in (in_folder(path) if path.is_dir() else [path]))
-    pictures = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
-    movies = [file for file in files if is_movie(file)]
-    refused = [file.name for file in files if file.suffix.lower() not in SUFFIXES]
-    items = _picture_items(pictures, numbered)
-    for path in movies:
+    files = list(dict.fromkeys(file for path in paths for file in (in_folder(path) if path.is_dir() else [path])))
+    sequences = _sequences([file for file in files if file.suffix.lower() in PICTURE_SUFFIXES], numbered)
+    items: dict[Path, Item] = {}
+    refused = []
+    for file in files:
         try:
-            items.append(movie_item(path))
+            item = sequences.get(file) or _item(file)
+            items.setdefault(Path(item.path), item)
         except ImageError:
-            refused.append(path.name)
-    return Found(tuple(sorted(items, key=lambda item: natural(Path(item.path)))), tuple(refused))
+            refused.append(file.name)
+    return Found(tuple(items.values()), tuple(refused))
 
 
 def in_folder(folder: Path) -> list[Path]:
@@ -129,21 +129,31 @@ def size_of(path: Path) -> tuple[int, int]:
     return (height, width) if exif.is_on_its_side(path) else (width, height)
 
 
-def _picture_items(pictures: Iterable[Path], numbered: Numbered) -> list[Item]:
-    groups: dict[object, list[Path]] = {}
+def _item(path: Path) -> Item:
+    """Make an entry of one file; one that is neither a picture nor a readable movie is refused."""
+    if is_movie(path):
+        return movie_item(path)
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ImageError(f'"{path}" is neither a picture nor a movie that can be read.')
+    return Item(path.name, path=str(path))
+
+
+def _sequences(pictures: Iterable[Path], numbered: Numbered) -> dict[Path, Item]:
+    """Find the sequences among pictures; return for every picture that belongs to one, which it is."""
+    groups: dict[clips.Pattern, list[Path]] = {}
     for path in pictures:
-        parts = clips.split(path)
-        groups.setdefault(parts[0] if parts else path, []).append(path)
-    items = []
+        if parts := clips.split(path):
+            groups.setdefault(parts[0], []).append(path)
+    found = {}
     for files in groups.values():
-        frames = _frames(files, numbered)
-        items += [sequence_item(frames)] if frames else [Item(path.name, path=str(path)) for path in files]
-    return items
+        if frames := _frames(files, numbered):
+            found.update(dict.fromkeys(files, sequence_item(frames)))
+    return found
 
 
 def _frames(files: list[Path], numbered: Numbered) -> list[Path]:
     """Return the frames of the sequence that files of one pattern are; none where they are pictures."""
-    if numbered == "PICTURES" or clips.split(files[0]) is None:
+    if numbered == "PICTURES":
         return []
     if numbered == "SEQUENCE":
         frames = files if len(files) > 1 else list(clips.numbered_files(files[0]).values())

@@ -49,7 +49,7 @@ def _is_its_file(image: bpy.types.Image, path: Path) -> bool:
 def _write_png(image: bpy.types.Image, target: Path) -> Path:
     width, height = image.size
     pixels = np.empty(width * height * image.channels, np.float32)
-    image.pixels.foreach_get(pixels)
+    image.pixels.foreach_get(pixels)  # type: ignore[attr-defined]
     rgba = _rgba(pixels.reshape(-1, image.channels))
     if image.is_float:
         rgba = _display(rgba, is_premultiplied=image.alpha_mode == "PREMUL")
@@ -88,7 +88,8 @@ def _display(rgba: FloatArray, *, is_premultiplied: bool) -> FloatArray:
         colour = colour / np.maximum(rgba[:, 3:], 1e-6)
     colour = np.clip(colour, 0.0, 1.0)
     curved = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * colour ** (1 / 2.4) - 0.055)
-    return np.concatenate([curved, np.clip(rgba[:, 3:], 0.0, 1.0)], axis=1).astype(np.float32)
+    shown: FloatArray = np.concatenate([curved, np.clip(rgba[:, 3:], 0.0, 1.0)], axis=1).astype(np.float32)
+    return shown
 
 
 def _safe(name: str) -> str:

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from pathlib import Path
 
 import bpy
@@ -17,7 +16,8 @@ import pytest
 
 from image_to_scene.core import types
 from image_to_scene.core.storage import load
-from image_to_scene.operators import arguments, command
+from image_to_scene.operators import arguments, command, input_arguments, usage
+from image_to_scene.operators.inputs import clips
 from image_to_scene.operators.scene.glb import read_glb
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,7 +195,7 @@ def test_help_names_every_option_and_goes_to_standard_output(batch):
 
 
 def parsed(*words):
-    return arguments.parse(["--images", "a.png", "--output", "b.glb", *words], io.StringIO())
+    return arguments.parse(["--images", "a.png", "--output", "b.glb", *words], io.StringIO(), "test")
 
 
 def test_untouched_arguments_are_the_defaults_of_a_request():
@@ -207,10 +207,13 @@ def test_untouched_arguments_are_the_defaults_of_a_request():
 
 
 def test_every_setting_of_a_request_has_an_argument():
-    given = parsed("--exact-pixels", "--mixed-sizes=crop", "--reference-view=first", "--pose-source=ray_map")
+    given = parsed(
+        "--exact-pixels", "--mixed-sizes=crop", "--reference-view=first", "--pose-source=ray_map", "--ignore-exif"
+    )
     more = parsed("--point-source=rays", "--field-of-view=90", "--device=cpu", "--precision=fp32", "--resolution=70")
     request = arguments.request_from(given, (), "nano")
     assert not request.square_pixels
+    assert not request.exif_lens
     assert (request.mixed_sizes, request.reference_view, request.pose_source) == ("crop", "first", "ray_map")
     request = arguments.request_from(more, (), "nano")
     assert (request.point_source, request.device, request.precision, request.resolution) == ("rays", "cpu", "fp32", 70)
@@ -222,11 +225,68 @@ def test_what_to_build_can_be_chosen():
     assert (options.cameras, options.point_cloud, options.meshes) == (True, True, False)
 
 
-def test_patterns_are_filled_in_where_the_shell_did_not(tmp_path):
-    for name in ("b.png", "a.png", "c.jpg", "[x].png"):
-        (tmp_path / name).touch()
-    found = arguments.pictures_from(Namespace(images=[str(tmp_path / "?.png"), str(tmp_path / "[x].png")]))
-    assert [path.name for path in found] == ["a.png", "b.png", "[x].png"]
+def items(folder, images, *words):
+    """Entries of a command line with those pictures and further words."""
+    named = [str(folder / image) for image in images.split()]
+    given = arguments.parse(["--images", *named, "--output", "b.glb", *words], io.StringIO(), "test")
+    return input_arguments.items_from(given, rate=24.0)
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).touch()
+
+
+def test_patterns_and_folders_are_filled_in_and_the_order_of_names_stays(tmp_path):
+    touch(tmp_path, "b10.png", "b2.png", "c.jpg", "[x].png", "notes.txt")
+    assert [item.name for item in items(tmp_path, "c.jpg b*.png [x].png")] == [
+        "c.jpg",
+        "b2.png",
+        "b10.png",
+        "[x].png",
+    ]
+    assert [item.name for item in items(tmp_path, ".")] == ["[x].png", "b2.png", "b10.png", "c.jpg"]
+
+
+def test_frames_of_a_sequence_are_chosen_by_number_time_and_count(tmp_path):
+    touch(tmp_path, *(f"shot.{number:04d}.png" for number in range(1001, 1121)))
+    assert len(items(tmp_path, ".")) == 120, "photos, unless frames are chosen"
+
+    def frames(*words):
+        (item,) = items(tmp_path, ".", *words)
+        return clips.frames_of(item)
+
+    assert frames("--frames=1010:1030:10") == [1010, 1020, 1030]
+    assert frames("--frames=:1050", "--every=1") == [1001, 1025, 1049]
+    assert frames("--count=3") == [1001, 1061, 1120]
+    assert len(frames("--numbered=sequence")) == 8
+
+
+def test_masks_and_lens_go_to_every_entry(tmp_path):
+    touch(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    first, second = items(tmp_path, "a.png b.png", f"--masks={tmp_path}", "--lens=50/24")
+    assert (first.mask_kind, first.mask_path, second.mask_path) == ("FILE", str(tmp_path), str(tmp_path))
+    assert (second.lens_kind, second.lens_focal, second.lens_sensor) == ("FOCAL", 50.0, 24.0)
+    (alone,) = items(tmp_path, "a.png", "--masks", "alpha", "--lens", "35")
+    assert (alone.mask_kind, alone.lens_sensor) == ("ALPHA", 36.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--frames=5"], "START:END:STEP"),
+        (["--frames=1:9:0"], "at least 1"),
+        (["--every=0"], "above 0"),
+        (["--every=1", "--count=2"], "not allowed with"),
+        (["--count=2"], "--numbered sequence"),
+        (["--lens=wide"], "wide"),
+        (["--masks", "x.png", "y.png"], "2 files for 1 pictures"),
+    ],
+)
+def test_wrong_arguments_say_what_is_wrong(tmp_path, words, sentence):
+    touch(tmp_path, "a.png")
+    with pytest.raises(usage.UsageError, match=re.escape(sentence)):
+        items(tmp_path, "a.png", *words)
 
 
 def test_a_blend_that_cannot_be_written_leaves_nothing(folder, make_reconstruction):
