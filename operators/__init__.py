@@ -11,14 +11,15 @@ def register() -> None:
     """Make settings and operators known to Blender."""
     import bpy
 
-    from . import command, export, log, models, pictures, reconstruct, reconstructions, session, settings
+    from . import command, export, log, models, pictures, reconstruct, reconstructions, runtime, session, settings
 
     models.catalogue.refresh()
-    for module in (settings, pictures, reconstruct, reconstructions, export, models, log):
+    for module in (settings, pictures, reconstruct, reconstructions, export, models, runtime, log):
         for kind in module.CLASSES:
             bpy.utils.register_class(kind)
     settings.register()
     session.register()
+    runtime.register()
     command.register()
 
 
@@ -26,11 +27,12 @@ def unregister() -> None:
     """Take back everything `register` made known, in reverse; a run that is not over ends."""
     import bpy
 
-    from . import command, export, log, models, pictures, reconstruct, reconstructions, session, settings
+    from . import command, export, log, models, pictures, reconstruct, reconstructions, runtime, session, settings
 
     command.unregister()
+    runtime.unregister()
     session.unregister()
     settings.unregister()
-    for module in (log, models, export, reconstructions, reconstruct, pictures, settings):
+    for module in (log, runtime, models, export, reconstructions, reconstruct, pictures, settings):
         for kind in reversed(module.CLASSES):
             bpy.utils.unregister_class(kind)

@@ -1,8 +1,11 @@
 """What type stubs leave open: where operators and panels run, there is a scene, a window manager and preferences."""
 
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import bpy
+
+PACKAGE: Final = (__package__ or "").rpartition(".")[0]
+"""The extension's name as Blender knows it: `bl_ext.<repository>.image_to_scene`."""
 
 Outcome = set[Literal["RUNNING_MODAL", "CANCELLED", "FINISHED", "PASS_THROUGH", "INTERFACE"]]
 """What an operator returns to Blender."""

@@ -1,6 +1,5 @@
 """What an artist sets before a run, kept in the file, and the one function that turns it into a `Request`."""
 
-from pathlib import Path
 from typing import Any, Final, cast
 
 import bpy
@@ -17,7 +16,9 @@ from bpy.props import (
 from ..core.errors import WeightsError
 from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request
 from . import models
+from .context import PACKAGE as PACKAGE
 from .inputs import Inputs, PictureItem
+from .runtime import worker_python as worker_python
 from .scene import BuildOptions
 
 MIXED_SIZES: Final = (

@@ -3,12 +3,14 @@
 from typing import Any, Final
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import EnumProperty, StringProperty
 
+from ..core.worker.runtime.builds import BUILDS, size_of
+from ..operators.context import PACKAGE
+from ..operators.runtime import BUILD_ITEMS, setup
 from ..operators.session import session
-from ..operators.settings import PACKAGE
 
-LOG_LINES: Final = 12
+LOG_LINES: Final = 8
 
 
 class ImageToScenePreferences(bpy.types.AddonPreferences):
@@ -16,25 +18,88 @@ class ImageToScenePreferences(bpy.types.AddonPreferences):
 
     bl_idname = PACKAGE
 
+    runtime_build: EnumProperty(  # type: ignore[valid-type]
+        name="Torch", description="Which build of torch the runtime gets", items=BUILD_ITEMS
+    )
+    runtime_wheels: StringProperty(  # type: ignore[valid-type]
+        name="Folder of Wheels",
+        description="Install the runtime from this folder, without network; empty: from the package index",
+        subtype="DIR_PATH",
+    )
     worker_python: StringProperty(  # type: ignore[valid-type]
-        name="Worker's Python",
+        name="Use This Python Instead",
         description="The program python of an environment that has torch; empty: the environment variable "
-        "IMAGE_TO_SCENE_PYTHON, else the Python that runs Blender",
+        "IMAGE_TO_SCENE_PYTHON, else the runtime, else the Python that runs Blender",
         subtype="FILE_PATH",
     )
 
     def draw(self, _context: bpy.types.Context) -> None:
-        """Show the interpreter, and the last words of the worker."""
+        """Show the runtime, the interpreter, and the last words of both."""
         layout: Any = self.layout
-        layout.prop(self, "worker_python")
-        lines = session.log.splitlines()
-        if not lines:
-            layout.label(text="The worker has not said anything yet", icon="INFO")
-            return
-        layout.operator("image_to_scene.copy_log", icon="COPYDOWN")
-        box = layout.box().column(align=True)
-        for line in lines[-LOG_LINES:]:
-            box.label(text=line)
+        _draw_runtime(layout.box().column(), self)
+        column = layout.box().column()
+        row = column.row(align=True)
+        row.prop(self, "worker_python")
+        row.operator("image_to_scene.check_python", text="Check", icon="VIEWZOOM")
+        if setup.check is not None:
+            column.label(text=setup.check.text, icon=_check_icon(), translate=False)
+        _draw_log(layout)
 
 
 CLASSES: Final = (ImageToScenePreferences,)
+
+
+def draw_runtime(layout: Any) -> None:
+    """Ask for the runtime where there is none, or show how far its installation is."""
+    if setup.job is not None:
+        _draw_job(layout)
+        return
+    column = layout.box().column(align=True)
+    column.label(text=f"Needs its runtime ({size_of(BUILDS['auto']).download_text})", icon="INFO", translate=False)
+    if setup.error:
+        column.label(text=setup.error, icon="ERROR", translate=False)
+    column.operator("image_to_scene.install_runtime", text="Install Runtime…", icon="IMPORT")
+
+
+def _draw_job(layout: Any) -> None:
+    row = layout.row(align=True)
+    row.progress(factor=setup.job.progress, text=setup.job.text)  # type: ignore[union-attr]
+    row.operator("image_to_scene.cancel_runtime", text="", icon="X")
+
+
+def _draw_runtime(layout: Any, preferences: Any) -> None:
+    is_there = bool(setup.runtimes)
+    layout.label(text=setup.line, icon="CHECKMARK" if setup.runtime else "INFO", translate=False)
+    if setup.error:
+        layout.label(text=setup.error, icon="ERROR", translate=False)
+    if setup.job is not None:
+        _draw_job(layout)
+        return
+    row = layout.row(align=True)
+    row.operator("image_to_scene.install_runtime", text="Install Again…" if is_there else "Install…", icon="IMPORT")
+    if is_there:
+        row.operator("image_to_scene.repair_runtime", text="Repair…", icon="TOOL_SETTINGS")
+        row.operator("image_to_scene.remove_runtime", text="Remove", icon="TRASH")
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    column.prop(preferences, "runtime_build")
+    column.prop(preferences, "runtime_wheels")
+    if not is_there:
+        column.label(text=f"Takes {size_of(BUILDS[preferences.runtime_build])}", translate=False)
+
+
+def _draw_log(layout: Any) -> None:
+    layout.operator("image_to_scene.copy_report", icon="COPYDOWN")
+    lines = list(setup.job.log) if setup.job is not None else session.log.splitlines() or setup.log
+    if lines:
+        box = layout.box().column(align=True)
+        for line in lines[-LOG_LINES:]:
+            box.label(text=line, translate=False)
+
+
+def _check_icon() -> str:
+    if setup.check is not None and setup.check.is_alive():
+        return "SORTTIME"
+    findings = setup.check.findings if setup.check else None
+    return "CHECKMARK" if findings is not None and findings.is_fit else "ERROR"

@@ -4,12 +4,13 @@ from typing import Any, Final
 
 import bpy
 
-from ..operators import models
+from ..operators import models, runtime
 from ..operators.context import settings_of
 from ..operators.reconstructions import active_root
 from ..operators.scene import description
 from ..operators.session import POINTS_KEY, Run, session
 from .pictures import draw_pictures
+from .preferences import draw_runtime
 
 TAB: Final = "Image to Scene"
 
@@ -33,6 +34,8 @@ class IMAGETOSCENE_PT_main(bpy.types.Panel):
         column = layout.column(heading="Build", align=True)
         for name in ("makes_cameras", "makes_point_cloud", "makes_meshes"):
             column.prop(settings, name)
+        if runtime.is_needed(context) or runtime.setup.job is not None:
+            draw_runtime(layout)
         if session.run is None:
             row = layout.row()
             row.scale_y = 1.5

@@ -1,9 +1,10 @@
 """The worker's own environment: made once, by `uv`, beside what Blender owns; found again, checked, and removed.
 
     store = Store(user_folder)                          # where environments lie, and which of them is whole
-    setup = Installation(store, Source("auto"), base)   # a thread; `status`, `progress` and `log` tell how far it is
+    setup = Installation(store, Source(), base)         # a thread; `text`, `progress` and `log` tell how far it is
     setup.start()
     ...
+    setup.tidy()                                        # when it is done and no worker runs
     store.current()                                     # Runtime(python=..., facts={...}) or None
 
 Decisions, each with its reason:

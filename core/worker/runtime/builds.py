@@ -16,7 +16,12 @@ class Size:
     disk: int
 
     def __str__(self) -> str:
-        return f"about {_amount(self.download)} to download, {_amount(self.disk)} on disk"
+        return f"{self.download_text} to download, {_amount(self.disk)} on disk"
+
+    @property
+    def download_text(self) -> str:
+        """What goes over the network, for the artist."""
+        return f"about {_amount(self.download)}"
 
 
 @dataclass(frozen=True)

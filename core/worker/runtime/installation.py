@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ class Source:
 
 
 class Installation(threading.Thread):
-    """Makes a new environment and removes the older ones; `Store` is told only when it is whole.
+    """Makes a new environment; `Store` is told only when it is whole.
 
     Args:
         store: Where.
@@ -108,6 +109,11 @@ class Installation(threading.Thread):
         """End it and all programs it started; nothing comes of it."""
         self.status = "Cancelling"
         self._runner.cancel()
+
+    def tidy(self) -> None:
+        """After success: remove older environments, which no worker may be using, and uv's cache."""
+        if self.runtime is not None:
+            self._store.sweep(keep=self.runtime.folder)
 
     def run(self) -> None:
         """Do all steps; what goes wrong ends up in `error`."""
@@ -211,9 +217,7 @@ class Installation(threading.Thread):
             "device": findings.device,
             "bytes": size_on_disk(folder),
         }
-        runtime = self._store.finish(folder, facts)
-        self._store.sweep(keep=folder)
-        return runtime
+        return self._store.finish(folder, facts)
 
     @property
     def _fingerprint(self) -> str:
@@ -224,6 +228,41 @@ class Installation(threading.Thread):
         while not over.wait(_BEAT_SECONDS):
             self._store.keep_alive(folder)
             self._bytes = max(self._bytes, size_on_disk(self._store.cache))
+
+
+class Removal(threading.Thread):
+    """Removes all environments; no worker may be using one."""
+
+    status = text = "Removing"
+    progress = 0.0
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(daemon=True)
+        self.log: deque[str] = deque()
+        self.error: ImageToSceneError | None = None
+        self._store = store
+        self._ended = threading.Event()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is over."""
+        return self._ended.is_set()
+
+    def cancel(self) -> None:
+        """Do nothing: what is half removed is of no use."""
+
+    def run(self) -> None:
+        """Remove; a program that was ended a moment ago may hold its files a little longer."""
+        for is_last in (False, False, False, True):
+            try:
+                self._store.remove()
+                break
+            except InstallError as error:
+                if is_last:
+                    self.error = error
+                else:
+                    time.sleep(_BEAT_SECONDS)
+        self._ended.set()
 
 
 def _write(path: Path, pins: list[Pin]) -> Path:
