@@ -32,8 +32,8 @@ from .inputs import Inputs, views_from
 from .inputs.clips import scene_rate
 from .reconstruct import build_run
 from .scene import BuiltScene, export_glb, match_render
+from .runtime import worker_python
 from .session import Run, count_points, session
-from .settings import worker_python
 from .usage import UsageError
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from . import inputs
 from .context import Outcome, manager_of, scene_of, settings_of
 from .scene import BuildOptions, BuiltScene, build
 from .scene.transaction import all_or_nothing
+from .runtime import worker_python
 from .session import Run, session
-from .settings import build_options_from, request_from, worker_python
+from .settings import build_options_from, request_from
 
 log = logging.getLogger(__name__)
 

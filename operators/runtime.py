@@ -183,7 +183,7 @@ class IMAGETOSCENE_OT_install_runtime(_Working, bpy.types.Operator):
             raise InstallError(f"The folder of wheels {wheels} is not there: choose another one.")
         if wheels is None and not bpy.app.online_access:
             raise InstallError(
-                "Blender's online access is off: allow it in Preferences > System > Network, or name a folder of wheels."
+                "Blender's online access is off: allow it in Preferences > System, or name a folder of wheels."
             )
         return Installation(
             setup.store, Source(BUILDS[self.build], wheels), Path(sys.executable), is_repair=self.is_repair

@@ -16,9 +16,7 @@ from bpy.props import (
 from ..core.errors import WeightsError
 from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request
 from . import models
-from .context import PACKAGE as PACKAGE
 from .inputs import Inputs, PictureItem
-from .runtime import worker_python as worker_python
 from .scene import BuildOptions
 
 MIXED_SIZES: Final = (

@@ -12,12 +12,12 @@ import image_to_scene
 from image_to_scene.core import types
 from image_to_scene.core.errors import CancelledError
 from image_to_scene.core.storage import load
-from image_to_scene.operators import export, inputs, log, models, pictures, reconstruct, reconstructions, settings
+from image_to_scene.operators import export, inputs, log, models, pictures, reconstruct, reconstructions, runtime, settings
 from image_to_scene.operators.reconstruct import find_scene
 from image_to_scene.operators.scene import find_roots
 from image_to_scene.operators.session import session
 
-MODULES = (export, log, models, pictures, reconstruct, reconstructions)
+MODULES = (export, log, models, pictures, reconstruct, reconstructions, runtime)
 OPERATORS = [kind for module in MODULES for kind in module.CLASSES if issubclass(kind, bpy.types.Operator)]
 ADD_ON = image_to_scene.__name__
 SECONDS_OF_A_CANCEL = 1.0
@@ -253,7 +253,7 @@ def test_a_folder_that_is_no_reconstruction_is_refused(tmp_path, data_blocks):
 
 def started(ready):
     """A run as the window starts it: not waited for."""
-    return session.start(request_of(ready), settings.worker_python(bpy.context))
+    return session.start(request_of(ready), runtime.worker_python(bpy.context))
 
 
 def process():
