@@ -95,7 +95,7 @@ class Session:
         textures = [self._texture(view, seen) for view, seen in zip(request.views, prepared, strict=True)]
         metric = config.is_metric and not config.has_poses
         result = assemble(request, prepared, textures, prediction, canonical_metric=metric)
-        warnings = [*resolution_warnings(config, resolution), *result.facts["warnings"]]
+        warnings = [*resolution_warnings(config, resolution), *prediction.warnings, *result.facts["warnings"]]
         seconds = round(time.monotonic() - started, 3)
         return replace(result, facts={**result.facts, "warnings": warnings, "seconds": seconds})
 

@@ -159,6 +159,8 @@ class Prediction:
     """Which view the network took as reference: its world is tied to that view."""
     device: str = "cpu"
     precision: str = "fp32"
+    warnings: tuple[str, ...] = ()
+    """Sentences for the artist about how it was made."""
 
 
 @dataclass(frozen=True)
