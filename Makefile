@@ -10,7 +10,7 @@ BIN := .venv/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 TEST := -m pytest -q
 
-.PHONY: demo test lint types test-core test-blender test-blender52 bench extension clean
+.PHONY: demo test lint types test-core test-blender test-blender52 bench wheels lock extension clean
 
 demo: .venv/ready
 	$(BIN)/python demo/run.py
@@ -44,10 +44,18 @@ bench: .venv/ready
 	$(BIN)/python benchmarks/forward.py
 	$(BIN)/python benchmarks/build.py
 
+# What the installer of the worker's environment needs: fetched once, checked against a hash lock, never committed.
+wheels: .venv/ready
+	$(BIN)/python wheels/fetch.py
+
+# All that the worker's environment may consist of, on every platform, with hashes; after a change of runtime.txt.
+lock: .venv/ready
+	$(BIN)/uv pip compile requirements/runtime.txt --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-header --no-annotate --quiet --output-file core/worker/runtime/requirements.lock
+
+# build/: one zip for any platform; after `make wheels` also one per platform, with the installer of the runtime.
 extension: .venv/ready
-	mkdir -p build
-	$(BIN)/python $$(ls .venv/lib/python3*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py) \
-	  build --source-dir . --output-dir build
+	$(BIN)/python wheels/build.py build
 
 .venv/ready: requirements/runtime.txt requirements/development.txt requirements/official.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -31,8 +31,8 @@ from .input_arguments import items_from
 from .inputs import Inputs, views_from
 from .inputs.clips import scene_rate
 from .reconstruct import build_run
-from .scene import BuiltScene, export_glb, match_render
 from .runtime import worker_python
+from .scene import BuiltScene, export_glb, match_render
 from .session import Run, count_points, session
 from .usage import UsageError
 

@@ -1,0 +1,64 @@
+"""Build the extension's zips: `python wheels/build.py FOLDER`, with the Python that has Blender as a module.
+
+Always the plain zip, which runs everywhere and makes no environment for the worker; and where `fetch.py` has put the
+wheels, one zip per platform, each with its own wheel. The manifest of the checkout lists no wheels, so that it is
+valid without them: those zips get theirs from here.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from fetch import PLATFORMS
+
+HERE = Path(__file__).resolve().parent
+MANIFEST = "blender_manifest.toml"
+
+
+def main(target: Path) -> None:
+    """Build all zips."""
+    target.mkdir(parents=True, exist_ok=True)
+    wheels = sorted(HERE.glob("*.whl"))
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Path(folder) / "extension"
+        plain = Path(folder) / "plain.zip"
+        _tool("build", "--source-dir", HERE.parent, "--output-filepath", plain)
+        if wheels:
+            _stage(plain, stage, wheels)
+            _tool("build", "--source-dir", stage, "--output-dir", target, "--split-platforms")
+        _tool("build", "--source-dir", HERE.parent, "--output-dir", target)
+
+
+def _stage(plain: Path, stage: Path, wheels: list[Path]) -> None:
+    """Unpack what the plain zip holds, and add the wheels and their names."""
+    with zipfile.ZipFile(plain) as content:
+        content.extractall(stage)
+    (stage / "wheels").mkdir()
+    for wheel in wheels:
+        shutil.copyfile(wheel, stage / "wheels" / wheel.name)
+    manifest = stage / MANIFEST
+    names = [f"./wheels/{wheel.name}" for wheel in wheels]
+    lists = f"platforms = {_toml(sorted(PLATFORMS))}\nwheels = {_toml(names)}\n"
+    head, table, rest = manifest.read_text(encoding="utf-8").partition("\n[permissions]")
+    manifest.write_text(f"{head}\n{lists}{table}{rest}", encoding="utf-8")
+
+
+def _toml(words: list[str]) -> str:
+    return "[" + ", ".join(f'"{word}"' for word in words) + "]"
+
+
+def _tool(*words: str | Path) -> None:
+    """Call Blender's own extension command, which needs no Blender."""
+    spec = find_spec("bpy")
+    if spec is None or spec.origin is None:
+        sys.exit("Blender as a Python module is needed: run `make extension`.")
+    (tool,) = Path(spec.origin).parent.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    subprocess.run([sys.executable, tool, *words], check=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
