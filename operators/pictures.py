@@ -106,7 +106,11 @@ class IMAGETOSCENE_OT_add_folder(AddsFiles, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         """Append what is in it, in natural order of the names."""
-        return self.add(context, [Path(self.directory)])
+        folder = Path(self.directory)
+        if not self.directory or not folder.is_dir():
+            self.report({"ERROR"}, f'The folder "{self.directory}" does not exist: choose another.')
+            return {"CANCELLED"}
+        return self.add(context, [folder])
 
 
 class IMAGETOSCENE_OT_add_image(bpy.types.Operator):

@@ -1,5 +1,6 @@
 """Movies and numbered sequences: which of their frames take part, and when they are shown."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from ...core.types import View
 
 NUMBER: Final = re.compile(r"(\d+)(?!.*\d)")
 """The last number in a file's stem counts its frame."""
+ROUNDING: Final = 1e-4
+"""Part of a frame by which a moment may miss it."""
 NAMED: Final = 8
 """Missing frames that an error names one by one."""
 
@@ -110,7 +113,8 @@ def frames_of(item: Any) -> list[int]:
     if item.kind != "MOVIE" or item.clip_rate <= 0.0:
         return list(range(first, last + 1, item.frame_step))
     step = max(1.0, item.seconds * item.clip_rate)
-    return [first + round(step * index) for index in range(int((last - first) / step + 1e-6) + 1)]
+    moments = math.ceil((last - first + 1) / step - ROUNDING)
+    return [first + int(step * index + ROUNDING) for index in range(moments)]
 
 
 def movie_views(item: Any) -> list[View]:

@@ -1,0 +1,411 @@
+import itertools
+import struct
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+
+import bpy
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_to_scene.core.errors import ImageError
+from image_to_scene.core.types import View
+from image_to_scene.operators import inputs
+from image_to_scene.operators.inputs import Item, clips, files, images
+from image_to_scene.operators.session import session
+from image_to_scene.panels import pictures as panel
+
+RATE = 25.0
+FRAMES = 50
+WRITE_MOVIE = """
+import sys, av, numpy
+with av.open(sys.argv[1], "w") as file:
+    stream = file.add_stream("mpeg4", rate=int(sys.argv[2]))
+    stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+    for number in range(int(sys.argv[3])):
+        pixels = numpy.full((48, 64, 3), 5 * number, numpy.uint8)
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+    file.mux(stream.encode())
+"""
+
+
+@pytest.fixture(scope="session")
+def movie(worker_python, tmp_path_factory):
+    """A short movie whose frames get brighter."""
+    path = tmp_path_factory.mktemp("movies") / "walk.mp4"
+    words = [worker_python, "-c", WRITE_MOVIE, path, str(int(RATE)), str(FRAMES)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"the worker's Python writes no movie: {done.stderr.splitlines()[-1]}")
+    return path
+
+
+@pytest.fixture
+def chosen():
+    return bpy.context.scene.image_to_scene
+
+
+@pytest.fixture
+def shot(tmp_path):
+    """A folder with a numbered sequence of 30 empty files, from 101."""
+    folder = tmp_path / "shot"
+    folder.mkdir()
+    for number in range(101, 131):
+        (folder / f"shot.{number:04d}.png").touch()
+    return folder
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).touch()
+
+
+def add(folder, *names, **options):
+    chosen_files = [{"name": name} for name in names]
+    return bpy.ops.image_to_scene.add_pictures(directory=str(folder), files=chosen_files, **options)
+
+
+def listed():
+    return [(item.kind, item.name) for item in bpy.context.scene.image_to_scene.pictures]
+
+
+def views():
+    return inputs.views(bpy.context.scene.image_to_scene, bpy.context).views
+
+
+def test_the_command_lines_entries_are_those_of_the_list(chosen):
+    entry, plain = chosen.pictures.add(), Item()
+    stored = set(entry.bl_rna.properties.keys()) - {"rna_type"}
+    assert stored == {field.name for field in fields(Item)}
+    for field in fields(Item):
+        assert getattr(entry, field.name) == getattr(plain, field.name), field.name
+
+
+def test_files_come_in_natural_order_once_and_unknown_ones_are_named(tmp_path):
+    touch(tmp_path, "img10.png", "img2.png", "Img1.JPG", "notes.txt", "scene.blend")
+    assert add(tmp_path, "img10.png", "notes.txt", "img2.png", "Img1.JPG", "scene.blend") == {"FINISHED"}
+    names = [("FILE", "Img1.JPG"), ("FILE", "img2.png"), ("FILE", "img10.png")]
+    assert listed() == names
+    add(tmp_path, "img2.png", "Img1.JPG")
+    assert listed() == names
+    assert add(tmp_path, "notes.txt") == {"CANCELLED"}
+    assert files.find([tmp_path / "notes.txt", tmp_path / "img2.png"]).refused == ("notes.txt",)
+
+
+def test_a_folder_gives_its_pictures_and_not_those_of_folders_in_it(tmp_path):
+    touch(tmp_path, "b.png", "a.jpg", "notes.txt", "._a.jpg")
+    (tmp_path / "deeper.png").mkdir()
+    assert bpy.ops.image_to_scene.add_folder(directory=str(tmp_path)) == {"FINISHED"}
+    assert listed() == [("FILE", "a.jpg"), ("FILE", "b.png")]
+    bpy.ops.image_to_scene.clear_pictures()
+    bpy.ops.image_to_scene.add_pictures(filepath=str(tmp_path) + "/", directory=str(tmp_path))
+    assert len(listed()) == 2, "the file browser with nothing selected"
+
+
+def test_a_folder_without_pictures_is_one_sentence(tmp_path):
+    with pytest.raises(RuntimeError, match="has no pictures or movies in it"):
+        bpy.ops.image_to_scene.add_folder(directory=str(tmp_path))
+    with pytest.raises(RuntimeError, match="does not exist"):
+        bpy.ops.image_to_scene.add_folder(directory=str(tmp_path / "nowhere"))
+    assert listed() == []
+
+
+def test_many_numbered_files_are_one_sequence_and_few_are_pictures(shot, tmp_path):
+    bpy.ops.image_to_scene.add_folder(directory=str(shot))
+    assert listed() == [("SEQUENCE", "shot.0101-0130.png")]
+    bpy.ops.image_to_scene.clear_pictures()
+    add(shot, *(f"shot.{number:04d}.png" for number in range(101, 113)))
+    assert len(listed()) == 12
+    bpy.ops.image_to_scene.clear_pictures()
+    bpy.ops.image_to_scene.add_folder(directory=str(shot), numbered="PICTURES")
+    assert len(listed()) == 30
+    bpy.ops.image_to_scene.clear_pictures()
+    add(shot, "shot.0107.png", numbered="SEQUENCE")
+    assert listed() == [("SEQUENCE", "shot.0101-0130.png")], "one frame stands for all"
+    walk = tmp_path / "walk"
+    walk.mkdir()
+    touch(walk, *(f"DSC{number}.jpg" for number in range(100, 200, 5)))
+    assert {item.kind for item in files.find([walk]).items} == {"FILE"}
+
+
+def test_what_a_drop_hands_over_is_added(shot):
+    handler = bpy.types.IMAGETOSCENE_FH_pictures
+    assert handler.bl_import_operator == "image_to_scene.drop_pictures"
+    assert {".png", ".mp4"} < set(handler.bl_file_extensions.split(";"))
+    assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="VIEW_3D")))
+    assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="IMAGE_EDITOR")))
+    dropped = [{"name": "shot.0102.png"}, {"name": "shot.0101.png"}]
+    bpy.ops.image_to_scene.drop_pictures("INVOKE_DEFAULT", directory=str(shot), files=dropped)
+    assert listed() == [("FILE", "shot.0101.png"), ("FILE", "shot.0102.png")]
+
+
+def test_the_frames_of_a_sequence_have_their_time(chosen, shot):
+    bpy.context.scene.render.fps = 30
+    bpy.ops.image_to_scene.add_folder(directory=str(shot))
+    item = chosen.pictures[0]
+    item.pick, item.frame_start, item.frame_end, item.frame_step = "STEP", 104, 125, 10
+    assert views() == tuple(
+        View(shot / f"shot.{number:04d}.png", time=(number - 101) / 30) for number in (104, 114, 124)
+    )
+    assert inputs.count(item) == 3
+
+
+def test_a_sequence_with_holes_names_the_frames(chosen, shot):
+    bpy.ops.image_to_scene.add_folder(directory=str(shot))
+    (shot / "shot.0104.png").unlink()
+    (shot / "shot.0106.png").unlink()
+    item = chosen.pictures[0]
+    item.pick = "STEP"
+    with pytest.raises(ImageError, match=r"lacks frames 104, 106: "):
+        views()
+    item.frame_start = 107
+    assert len(views()) == 24
+    item.frame_start, item.frame_end = 200, 300
+    with pytest.raises(ImageError, match="has the frames 101 to 130, and its range is 200 to 300"):
+        views()
+
+
+def test_a_sequence_whose_folder_is_gone(chosen, shot):
+    bpy.ops.image_to_scene.add_folder(directory=str(shot))
+    shot.rename(shot.with_name("elsewhere"))
+    with pytest.raises(ImageError, match="cannot be read"):
+        views()
+
+
+def test_a_movie_gives_frames_by_count_and_by_time(chosen, movie):
+    add(movie.parent, movie.name)
+    (item,) = chosen.pictures
+    assert (item.kind, item.clip_last, item.clip_rate) == ("MOVIE", FRAMES, RATE)
+    assert len(views()) == inputs.count(item) == 8
+    assert (views()[0].time, views()[-1].time) == (0.0, (FRAMES - 1) / RATE)
+    item.pick, item.seconds = "STEP", 0.5
+    assert [view.time for view in views()] == pytest.approx([0.0, 0.48, 1.0, 1.48]), "the frames shown then"
+    item.frame_start, item.frame_end = 26, 38
+    assert [view.time for view in views()] == pytest.approx([1.0, 1.48])
+    assert {view.path for view in views()} == {movie}
+    assert not bpy.data.movieclips
+
+
+def test_what_only_looks_like_a_movie_is_refused_and_the_rest_added(tmp_path, movie):
+    (tmp_path / "broken.mp4").write_bytes(b"nothing" * 50)
+    (tmp_path / "walk.mp4").write_bytes(movie.read_bytes())
+    assert add(tmp_path, "broken.mp4", "walk.mp4") == {"FINISHED"}
+    assert listed() == [("MOVIE", "walk.mp4")]
+    assert not bpy.data.movieclips
+
+
+@given(
+    st.integers(-50, 50),
+    st.integers(-50, 150),
+    st.sampled_from(["STEP", "COUNT"]),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from([("SEQUENCE", 0.0), ("MOVIE", 23.976), ("MOVIE", 60.0)]),
+    st.floats(0.001, 5.0),
+)
+def test_chosen_frames_are_in_the_range_rise_and_start_with_it(first, last, pick, step, count, clip, seconds):
+    kind, rate = clip
+    item = Item(kind=kind, clip_rate=rate, frame_start=first, frame_end=last, pick=pick, frame_step=step, count=count)
+    item.seconds = seconds
+    frames = clips.frames_of(item)
+    assert bool(frames) == (first <= last)
+    assert all(first <= frame <= last for frame in frames)
+    assert all(a < b for a, b in itertools.pairwise(frames))
+    if frames:
+        assert frames[0] == first
+    if pick == "COUNT" and frames:
+        assert len(frames) == min(count, last - first + 1)
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20, unique=True), st.sampled_from(["", "_v2", " (copy)"]))
+def test_natural_order_is_the_order_of_the_numbers(numbers, after):
+    names = [Path(f"/photos/Take{number}{after}.png") for number in numbers]
+    ordered = sorted(names, key=files.natural)
+    assert ordered == [Path(f"/photos/Take{number}{after}.png") for number in sorted(numbers)]
+
+
+@given(st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=8))
+def test_any_names_can_be_sorted_and_taken_apart(names):
+    paths = [Path("/photos") / f"a{name.replace('/', '_')}.png" for name in names]
+    sorted(paths, key=files.natural)
+    for path in paths:
+        if parts := clips.split(path):
+            assert parts[0].name_of(parts[1]) == path
+
+
+def pixels_of(path):
+    image = bpy.data.images.load(str(path))
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    shape = (image.size[1], image.size[0], image.channels)
+    bpy.data.images.remove(image)
+    return pixels.reshape(shape)
+
+
+def make_image(name, rgba, **options):
+    image = bpy.data.images.new(name, rgba.shape[1], rgba.shape[0], **options)
+    image.pixels.foreach_set(rgba.astype(np.float32).ravel())
+    return image
+
+
+def test_an_unsaved_image_is_written_exactly_and_goes_with_the_session(chosen):
+    rgba = np.random.default_rng(0).integers(0, 256, (5, 7, 4)).astype(np.float32) / 255
+    make_image("my/painting: 1?", rgba, alpha=True)
+    assert bpy.ops.image_to_scene.add_image(image="my/painting: 1?") == {"FINISHED"}
+    assert listed() == [("IMAGE", "my/painting: 1?")]
+    blocks = len(bpy.data.images)
+    (view,) = views()
+    assert view.path.name == "my_painting_ 1_.png"
+    assert len(bpy.data.images) == blocks
+    np.testing.assert_allclose(pixels_of(view.path), rgba, atol=1e-6)
+    assert views() == (view,), "the same file again"
+    session.close()
+    assert not view.path.exists()
+
+
+def test_packed_images_are_written_and_saved_ones_are_their_file(pictures):
+    image = bpy.data.images.load(str(pictures[0]))
+    assert images.picture_of(image) == pictures[0]
+    image.pack()
+    packed = images.picture_of(image)
+    assert packed != pictures[0]
+    np.testing.assert_array_equal(pixels_of(packed), pixels_of(pictures[0]))
+    session.close()
+
+
+def test_a_float_image_is_shown_as_srgb():
+    linear = np.zeros((2, 3, 4))
+    linear[..., :3], linear[..., 3] = [[[0.0], [0.0031308], [0.2158605]], [[1.0], [7.0], [0.5]]], 1.0
+    path = images.picture_of(make_image("hdr", linear, float_buffer=True))
+    expected = [[0.0, 0.04045, 0.50196], [1.0, 1.0, 0.73536]]
+    np.testing.assert_allclose(pixels_of(path)[..., 0], expected, atol=0.5 / 255 + 1e-4)
+    session.close()
+
+
+def test_images_that_are_gone_or_empty_say_so(chosen):
+    image = make_image("gone", np.ones((2, 2, 4)))
+    bpy.ops.image_to_scene.add_image(image="gone")
+    bpy.data.images.remove(image)
+    with pytest.raises(ImageError, match="gone from the file"):
+        views()
+    with pytest.raises(ImageError, match="no pixels"):
+        images.picture_of(an_image_without_file())
+    with pytest.raises(RuntimeError, match="no image"):
+        bpy.ops.image_to_scene.add_image(image="never was")
+
+
+def an_image_without_file():
+    image = bpy.data.images.new("empty", 1, 1)
+    image.source, image.filepath = "FILE", "/nowhere/nothing.png"
+    return image
+
+
+def test_an_image_of_a_sequence_becomes_one(shot):
+    image = bpy.data.images.new("shot", 1, 1)
+    image.source, image.filepath = "SEQUENCE", str(shot / "shot.0110.png")
+    bpy.ops.image_to_scene.add_image(image="shot")
+    assert listed() == [("SEQUENCE", "shot.0101-0130.png")]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_of_a_photo_is_that_of_the_upright_one(tmp_path, orientation):
+    image = make_image("photo", np.ones((6, 8, 4)))
+    image.filepath_raw, image.file_format = str(tmp_path / "photo.jpg"), "JPEG"
+    image.save()
+    content = (tmp_path / "photo.jpg").read_bytes()
+    for order, mark in (("<", b"II*\0"), (">", b"MM\0*")):
+        tiff = mark + struct.pack(f"{order}IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+        exif = b"Exif\0\0" + tiff
+        path = tmp_path / f"turned{mark[0]}.jpg"
+        path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:])
+        assert files.size_of(path) == ((6, 8) if orientation > 4 else (8, 6))
+
+
+def test_the_size_of_what_is_no_picture_is_one_sentence(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    blocks = len(bpy.data.images)
+    for name in ("missing.png", "broken.png"):
+        with pytest.raises(ImageError, match=name):
+            files.size_of(tmp_path / name)
+    assert len(bpy.data.images) == blocks
+
+
+def test_every_change_of_the_list_can_be_undone(shot, tmp_path):
+    touch(tmp_path, "a.png", "b.png")
+    make_image("painting", np.ones((2, 2, 4)))
+    bpy.ops.ed.undo_push(message="before")
+    add_folder = bpy.ops.image_to_scene.add_folder
+    steps = [
+        lambda: add_folder("EXEC_DEFAULT", True, directory=str(shot)),
+        lambda: bpy.ops.image_to_scene.add_image("EXEC_DEFAULT", True, image="painting"),
+        lambda: bpy.ops.image_to_scene.add_pictures(
+            "EXEC_DEFAULT", True, directory=str(tmp_path), files=[{"name": "a.png"}, {"name": "b.png"}]
+        ),
+        lambda: bpy.ops.image_to_scene.move_picture("EXEC_DEFAULT", True, direction="UP"),
+        lambda: bpy.ops.image_to_scene.remove_picture("EXEC_DEFAULT", True),
+        lambda: bpy.ops.image_to_scene.clear_pictures("EXEC_DEFAULT", True),
+    ]
+    states = [listed()]
+    for step in steps:
+        assert step() == {"FINISHED"}
+        states.append(listed())
+    assert len({str(state) for state in states[:-1]}) == len(states) - 1
+    for state in states[-2::-1]:
+        bpy.ops.ed.undo()
+        assert listed() == state
+
+
+def test_the_list_survives_saving(chosen, shot, tmp_path):
+    bpy.ops.image_to_scene.add_folder(directory=str(shot))
+    chosen.pictures[0].count = 3
+    wanted = views()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "file.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "file.blend"))
+    assert views() == wanted
+    assert len(wanted) == 3
+
+
+class Layout:
+    """Takes every call of a draw function and notes the texts."""
+
+    def __init__(self, texts):
+        object.__setattr__(self, "texts", texts)
+
+    def __getattr__(self, _name):
+        def call(*_arguments, text="", **_keywords):
+            self.texts.append(text)
+            return Layout(self.texts)
+
+        return call
+
+    def icon(self, _block):
+        return 1
+
+
+def test_rows_details_and_total_are_drawn_also_of_what_is_missing(chosen, shot, movie, tmp_path):
+    touch(tmp_path, "gone.png")
+    add(tmp_path, "gone.png")
+    (tmp_path / "gone.png").unlink()
+    add(movie.parent, movie.name)
+    bpy.ops.image_to_scene.add_folder(directory=str(shot))
+    make_image("painting", np.ones((2, 2, 4)))
+    bpy.ops.image_to_scene.add_image(image="painting")
+    camera = bpy.data.objects.new("Shot Camera", bpy.data.cameras.new("camera"))
+    entry = chosen.pictures.add()
+    entry.kind, entry.camera = "CAMERA", camera
+    chosen.pictures.add().kind = "CAMERA"
+    texts = []
+    for index, item in enumerate(chosen.pictures):
+        chosen.active_picture = index
+        panel.IMAGETOSCENE_UL_pictures.draw_item(None, None, Layout(texts), None, item, 0, None, "")
+        for mask in ("NONE", "ALPHA", "FILE", "MASK"):
+            for lens in ("AUTO", "CAMERA", "FSPY", "FOCAL"):
+                item.mask_kind, item.lens_kind = mask, lens
+                panel.draw_pictures(Layout(texts), chosen)
+    assert {"gone.png", "walk.mp4", "8 frames", "shot.0101-0130.png", "painting", "Shot Camera", " is gone"} <= set(
+        texts
+    )
+    assert "20 views" in texts
