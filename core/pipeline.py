@@ -9,12 +9,13 @@ from __future__ import annotations
 import tempfile
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .assembly import assemble, known_cameras, pose_tokens
-from .imaging.preparation import PreparedView, prepare_views
-from .imaging.reading import check_pictures, write_upright_copy
+from .imaging.inputs import Inputs, gather
+from .imaging.preparation import prepare_views
 from .types import FloatArray, OnProgress, Progress, Reconstruction, Request, View
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 class Session:
     """Runs requests one after the other and keeps the model of the last one.
 
-    Upright copies of pictures that Blender would read wrongly live in a temporary folder of the session until the
-    reconstruction is saved.
+    Frames of movies, and copies of pictures that Blender would read wrongly, live in a temporary folder of the session
+    until its next run: save a reconstruction before.
     """
 
     def __init__(self) -> None:
         self._model: Model | None = None
         self._model_key: tuple[str, str, str] | None = None
-        self._copies = tempfile.TemporaryDirectory(prefix="image_to_scene_")
+        self._copies = _folder_for_copies()
 
     def reconstruct(self, request: Request, progress: OnProgress) -> tuple[Reconstruction, ...]:
         """Reconstruct the pictures of a request.
@@ -46,19 +47,24 @@ class Session:
             then says how the pictures lie to each other.
 
         Raises:
-            ImageError: Naming every picture of the request that cannot be read.
+            ImageError: Naming every picture, movie and mask of the request that cannot be read.
             CameraError: The given cameras do not fit the pictures or are not cameras.
             WeightsError: The model is not there or not what its configuration says.
             DeviceError: The chosen device or precision does not exist here.
             OutOfMemoryError: The device is too small for this many views at this resolution.
         """
         started = time.monotonic()
-        check_pictures([view.path for view in request.views], progress)
+        self._copies.cleanup()
+        self._copies = _folder_for_copies()
+        inputs = gather(request.views, Path(self._copies.name), progress)
+        request = replace(request, views=inputs.views)
         known_cameras(request.views)
         progress(Progress("Loading model", 0, 1))
         model = self._load(request)
         runs = _split(request, model.config)
-        return tuple(self._run(run, model, started, progress) for run in runs)
+        pictures = iter(inputs.pictures)
+        results = [self._run(run, list(islice(pictures, len(run.views))), model, started, progress) for run in runs]
+        return tuple(_told(result, inputs) for result in results)
 
     def _load(self, request: Request) -> Model:
         """Return the request's model, from the last run where it is the same."""
@@ -71,14 +77,17 @@ class Session:
             self._model_key = key
         return self._model
 
-    def _run(self, request: Request, model: Model, started: float, progress: OnProgress) -> Reconstruction:
+    def _run(
+        self, request: Request, pictures: list[View], model: Model, started: float, progress: OnProgress
+    ) -> Reconstruction:
         config = model.config
         resolution = request.resolution or config.resolution
         prepared = prepare_views(
-            request.views,
+            pictures,
             resolution=resolution,
             patch_size=config.patch_size,
             mixed_sizes=request.mixed_sizes,
+            copies=Path(self._copies.name),
             on_progress=progress,
         )
         tokens = pose_tokens(request.views) if config.takes_poses else None
@@ -92,15 +101,12 @@ class Session:
             progress=progress,
         )
         progress(Progress("Building geometry", 0, 1))
-        textures = [self._texture(view, seen) for view, seen in zip(request.views, prepared, strict=True)]
+        textures = [view.texture for view in prepared]
         metric = config.is_metric and not config.has_poses
         result = assemble(request, prepared, textures, prediction, canonical_metric=metric)
         warnings = [*resolution_warnings(config, resolution), *prediction.warnings, *result.facts["warnings"]]
         seconds = round(time.monotonic() - started, 3)
         return replace(result, facts={**result.facts, "warnings": warnings, "seconds": seconds})
-
-    def _texture(self, view: View, prepared: PreparedView) -> Path:
-        return write_upright_copy(view.path, Path(self._copies.name)) if prepared.texture_needs_copy else view.path
 
 
 def resolution_warnings(config: ModelConfig, resolution: int) -> list[str]:
@@ -112,6 +118,16 @@ def resolution_warnings(config: ModelConfig, resolution: int) -> list[str]:
         f"The model {config.title} was checked at {smallest} to {largest} pixels: at {resolution} its depth and "
         "cameras may be wrong."
     ]
+
+
+def _folder_for_copies() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="image_to_scene_", ignore_cleanup_errors=True)
+
+
+def _told(result: Reconstruction, inputs: Inputs) -> Reconstruction:
+    """Add what was found out before the run."""
+    warnings = [*inputs.warnings, *result.facts["warnings"]]
+    return replace(result, facts={**result.facts, "warnings": warnings, "dropped_views": list(inputs.dropped)})
 
 
 def _known(matrix: FloatArray | None) -> FloatArray:

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from ..types import BoolArray, ByteArray, FloatArray, MixedSizes, OnProgress, Progress, View
-from .reading import read_picture
-from .resizing import resize_area, resize_cubic
+from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, Progress, View
+from .copies import write_copy
+from .distortion import scaled, straighten
+from .reading import read_kept, read_picture
+from .resizing import average, resize_area, resize_cubic
 
 Size = tuple[int, int]
 
@@ -35,8 +39,8 @@ class PreparedView:
     """[3, 3] the view's given intrinsics, in model pixels. None: not given."""
     exif_image_from_camera: FloatArray | None
     """[3, 3] intrinsics of EXIF's focal length with a centred principal point, in model pixels. None: not told."""
-    texture_needs_copy: bool
-    """Blender would show the source differently; `reading.write_upright_copy` makes the texture."""
+    texture: Path
+    """The view's picture, or a copy of it where Blender would show it differently."""
     mask: BoolArray | None = None
     """[H, W] True where the view's mask leaves the picture out. None: nothing is."""
 
@@ -47,27 +51,29 @@ def prepare_views(
     resolution: int,
     patch_size: int = 14,
     mixed_sizes: MixedSizes = "auto",
+    copies: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[PreparedView]:
     """Read every view and bring it to model size, one picture in memory at a time.
 
     Args:
-        views: The views, in order.
+        views: The views, in order; pictures only (`inputs.gather` turns movies into pictures).
         resolution: Longest side in model pixels before rounding to whole patches.
         patch_size: Side of the network's patches, model pixels.
         mixed_sizes: `keep` and `auto` leave every view whole; `crop` cuts all to the smallest height and the smallest
             width about their centres, as the official code does.
+        copies: An existing folder for upright and straightened copies of pictures. None: no copies are written.
         on_progress: Called after each picture.
 
     Returns:
         One prepared view per view.
 
     Raises:
-        ImageError: A picture cannot be read.
+        ImageError: A picture or mask cannot be read, or a copy not be written.
     """
     prepared = []
     for index, view in enumerate(views):
-        prepared.append(_prepare(view, resolution, patch_size))
+        prepared.append(_prepare(view, resolution, patch_size, copies))
         if on_progress:
             on_progress(Progress("Reading pictures", index + 1, len(views)))
     return _cropped_to_smallest(prepared) if mixed_sizes == "crop" else prepared
@@ -94,21 +100,40 @@ def _whole_patches(side: int, patch_size: int) -> int:
     return max(1, (2 * side + patch_size) // (2 * patch_size)) * patch_size
 
 
-def _prepare(view: View, resolution: int, patch_size: int) -> PreparedView:
+def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) -> PreparedView:
     picture = read_picture(view.path)
-    height, width = picture.pixels.shape[:2]
+    pixels = picture.pixels if view.distortion is None else _straightened(picture.pixels, view.distortion)
+    height, width = pixels.shape[:2]
     bounded, whole = model_sizes((width, height), resolution, patch_size)
     model_from_source = np.diag((whole[0] / width, whole[1] / height, 1.0))
     given, focal = view.image_from_camera, picture.focal_length
     exif = None if focal is None else np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+    needs_copy = copies is not None and (picture.needs_copy or view.distortion is not None)
     return PreparedView(
-        pixels=_resized(_resized(picture.pixels, bounded), whole),
+        pixels=_resized(_resized(pixels, bounded), whole),
         source_size=(width, height),
         source_from_model=np.diag((width / whole[0], height / whole[1], 1.0)),
         image_from_camera=None if given is None else model_from_source @ given,
         exif_image_from_camera=None if exif is None else model_from_source @ exif,
-        texture_needs_copy=picture.needs_copy,
+        texture=write_copy(pixels, view.path, copies, view.distortion) if copies and needs_copy else view.path,
+        mask=_left_out(view, (width, height), whole),
     )
+
+
+def _straightened(pixels: ByteArray, distortion: Distortion) -> ByteArray:
+    return np.asarray(straighten(Image.fromarray(pixels), distortion))
+
+
+def _left_out(view: View, source: Size, model: Size) -> BoolArray | None:
+    """Find the model pixels of which half or more is masked, or lies where the straightened picture does not reach."""
+    if view.mask is None and view.distortion is None:
+        return None
+    kept = np.ones(source[::-1], np.float32) if view.mask is None else read_kept(view.mask)
+    if view.distortion is not None:
+        lens = scaled(view.distortion, kept.shape[1] / source[0], kept.shape[0] / source[1])
+        kept = np.asarray(straighten(Image.fromarray(kept), lens))
+    left_out = average(kept, model) <= 0.5 + 1e-6
+    return left_out if view.mask is not None or left_out.any() else None
 
 
 def _resized(pixels: ByteArray, size: Size) -> ByteArray:

@@ -14,14 +14,12 @@ The files themselves are never written.
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import math
-import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +28,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
-from ..types import ByteArray, OnProgress, Progress
+from ..types import ByteArray, FloatArray, Mask, OnProgress, Progress
+from .flaws import UnreadableError, complaint, refuse_non_files
 
 # Only formats that Pillow decodes itself: EPS, for one, would start another program.
 _FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI")
@@ -48,6 +47,7 @@ _DECODING_ERRORS = (
     struct.error,
     zlib.error,
 )
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of sRGB's primaries, ITU-R BT.709
 _FILM_DIAGONAL = math.hypot(36.0, 24.0)  # millimetres, of the 35 mm film that EXIF's equivalent focal length refers to
 
 
@@ -60,31 +60,30 @@ class Picture:
     focal_length: float | None
     """fx = fy in source pixels, from EXIF; None where the file does not tell."""
     needs_copy: bool
-    """Blender would show the file differently from `pixels`, so a texture needs `write_upright_copy`."""
+    """Blender would show the file differently from `pixels`, so a texture needs `copies.write_copy`."""
 
 
-class _UnreadableError(Exception):
-    """Why a picture cannot be read, as the end of a sentence that starts with its name."""
-
-
-def check_pictures(paths: Sequence[Path], on_progress: OnProgress | None = None) -> None:
+def check_pictures(
+    paths: Sequence[Path], on_progress: OnProgress | None = None, flaws: Mapping[Path, str] | None = None
+) -> None:
     """Make sure that every picture can be read to its end, before anything expensive starts.
 
     Args:
         paths: The pictures' files.
         on_progress: Called after each picture.
+        flaws: What is already known to be wrong with other files, to be named together.
 
     Raises:
         ImageError: At least one cannot; the sentence names every such file and what is wrong with it.
     """
-    flaws = {}
+    flaws = dict(flaws or {})
     for index, path in enumerate(paths):
         if flaw := _flaw(path):
             flaws[path] = flaw
         if on_progress:
             on_progress(Progress("Checking pictures", index + 1, len(paths)))
     if flaws:
-        raise ImageError(_complaint(flaws))
+        raise ImageError(complaint(flaws))
 
 
 def read_picture(path: Path) -> Picture:
@@ -102,54 +101,59 @@ def read_picture(path: Path) -> Picture:
             focal_length = _focal_length(image)
             ImageOps.exif_transpose(image, in_place=True)
             pixels = np.array(_as_srgb(image))
-    except _UnreadableError as flaw:
-        raise ImageError(_complaint({path: str(flaw)})) from flaw
+    except UnreadableError as flaw:
+        raise ImageError(complaint({path: str(flaw)})) from flaw
     return Picture(pixels, focal_length, needs_copy)
 
 
-def write_upright_copy(path: Path, folder: Path) -> Path:
-    """Write the picture as Blender must see it: upright, sRGB, 8-bit RGB, as a lossless PNG.
+def read_kept(mask: Mask) -> FloatArray:
+    """Read how much of each pixel a mask keeps: grey or half-transparent pixels are kept in part.
 
     Args:
-        path: The picture's file; it is only read.
-        folder: An existing folder for the copy. Its name holds the source's name and a mark made from the source's
-            full path, so pictures of one name do not collide and a second run replaces its own copy.
+        mask: The mask; a picture without an alpha channel is opaque.
 
     Returns:
-        The copy's file.
+        [H, W] float32 in 0..1, upright.
 
     Raises:
-        ImageError: The picture cannot be read or the copy cannot be written.
+        ImageError: The file is missing, broken or of an unknown kind.
     """
-    mark = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    target = folder / f"{path.stem}-upright-{mark}.png"
-    image = Image.fromarray(read_picture(path).pixels)
+    if mask.channel == "alpha":
+        kept = _read_alpha(mask.path)
+    else:
+        kept = read_picture(mask.path).pixels @ _LUMINANCE / np.float32(255.0)
+    return 1.0 - kept if mask.inverted else kept
+
+
+def _read_alpha(path: Path) -> FloatArray:
     try:
-        _replace_png(image, target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ImageError(
-            f'No upright copy of "{path}" could be written to "{folder}" ({reason}); free it or choose another folder.'
-        ) from error
-    return target
+        with _opened(path) as image:
+            ImageOps.exif_transpose(image, in_place=True)
+            if not image.has_transparency_data:
+                return np.ones(image.size[::-1], np.float32)
+            return np.asarray(image.convert("RGBA").getchannel("A"), np.float32) / np.float32(255.0)
+    except UnreadableError as flaw:
+        raise ImageError(complaint({path: str(flaw)})) from flaw
 
 
-def _replace_png(image: Image.Image, target: Path) -> None:
-    """Save beside the target, then rename, so that no half-written file ever has the target's name."""
-    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
+def upright_size(path: Path) -> tuple[int, int]:
+    """Read a picture's (width, height) after EXIF rotation from its header, pixels.
+
+    Raises:
+        ImageError: The file is missing, broken or of an unknown kind.
+    """
     try:
-        image.save(beside, format="PNG", compress_level=1)  # four times faster than the default, about 15 % larger
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+        with _opened(path) as image:
+            width, height = image.size
+            is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+    except UnreadableError as flaw:
+        raise ImageError(complaint({path: str(flaw)})) from flaw
+    return (height, width) if is_turned else (width, height)
 
 
-def _complaint(flaws: dict[Path, str]) -> str:
-    """Name every unreadable picture in one sentence."""
-    each = "; ".join(f'"{path}" {flaw}' for path, flaw in flaws.items())
-    those = "it" if len(flaws) == 1 else "them"
-    count = "One picture" if len(flaws) == 1 else f"{len(flaws)} pictures"
-    return f"{count} cannot be read: {each}; replace {those} with JPEG, PNG, TIFF or WebP files or leave {those} out."
+def same_shape(first: Sequence[int], second: Sequence[int]) -> bool:
+    """Tell whether two (width, height) have the same ratio, within one percent."""
+    return abs(first[0] * second[1] / (first[1] * second[0]) - 1.0) <= 0.01
 
 
 def _flaw(path: Path) -> str | None:
@@ -158,37 +162,28 @@ def _flaw(path: Path) -> str | None:
         with _opened(path) as image:
             image.draft("L", (1, 1))  # JPEG decodes eight times smaller, but still to the last byte
             image.load()
-    except _UnreadableError as flaw:
+    except UnreadableError as flaw:
         return str(flaw)
     return None
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture and turn every failure of its decoder, until it is closed, into `_UnreadableError`."""
+    """Open a picture and turn every failure of its decoder, until it is closed, into `UnreadableError`."""
     try:
-        _refuse_non_files(path)
+        refuse_non_files(path)
         # Pillow warns of odd EXIF and of large pictures; neither is wrong.
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_formats()) as image:
             yield image
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise _UnreadableError(f"has more than {limit} million pixels") from error
+        raise UnreadableError(f"has more than {limit} million pixels") from error
     except UnidentifiedImageError as error:
-        raise _UnreadableError("is not a picture of a known kind") from error
+        raise UnreadableError("is not a picture of a known kind") from error
     except _DECODING_ERRORS as error:
         # Only the system's own errors, such as a missing permission, have a number.
         system = isinstance(error, OSError) and error.errno is not None and error.strerror
-        raise _UnreadableError(f"cannot be opened ({system})" if system else "is cut off or damaged") from error
-
-
-def _refuse_non_files(path: Path) -> None:
-    if path.is_dir():
-        raise _UnreadableError("is a folder")
-    if not path.exists():
-        raise _UnreadableError("does not exist")
-    if path.stat().st_size == 0:
-        raise _UnreadableError("is empty")
+        raise UnreadableError(f"cannot be opened ({system})" if system else "is cut off or damaged") from error
 
 
 @functools.cache
@@ -199,9 +194,16 @@ def _formats() -> tuple[str, ...]:
 
 
 def _focal_length(image: Image.Image) -> float | None:
-    """The focal length in pixels from EXIF's 35 mm equivalent, which compares diagonals (CIPA DC-008, tag A405)."""
-    millimetres = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
+    """The focal length in pixels from EXIF's 35 mm equivalent, which compares diagonals (CIPA DC-008, tag A405).
+
+    It holds for the whole picture that the camera took: not for one that was cut to another shape since.
+    """
+    exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
+    millimetres = exif.get(ExifTags.Base.FocalLengthIn35mmFilm)
     if not isinstance(millimetres, int) or millimetres <= 0:  # 0 means unknown
+        return None
+    taken = exif.get(ExifTags.Base.ExifImageWidth), exif.get(ExifTags.Base.ExifImageHeight)
+    if all(isinstance(side, int) and side > 0 for side in taken) and not same_shape(sorted(taken), sorted(image.size)):
         return None
     return millimetres * math.hypot(*image.size) / _FILM_DIAGONAL
 

@@ -40,6 +40,20 @@ def resize_area(pixels: ByteArray, size: tuple[int, int]) -> ByteArray:
     return _to_bytes(resized)
 
 
+def average(weights: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Average over the area that each new pixel covers, whether pixels shrink or grow.
+
+    Args:
+        weights: [H, W].
+        size: New (width, height).
+
+    Returns:
+        [height, width] float32.
+    """
+    height, width = weights.shape
+    return _resample(weights[..., None], _area_table(height, size[1]), _area_table(width, size[0]))[..., 0]
+
+
 def resize_cubic(pixels: ByteArray, size: tuple[int, int]) -> ByteArray:
     """Resize by bicubic interpolation (a = −0.75) between pixel centres, without smoothing where it shrinks.
 

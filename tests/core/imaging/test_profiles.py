@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("PIL", reason="pictures are read by the worker; this environment is Blender's")
 from PIL import Image, ImageCms
 
-from image_to_scene.core.imaging.reading import read_picture, write_upright_copy
+from image_to_scene.core.imaging.copies import write_copy
+from image_to_scene.core.imaging.reading import read_picture
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 GREY = RAMP[..., None].repeat(3, axis=2)
@@ -112,6 +113,6 @@ def test_a_profile_that_cannot_be_meant_is_ignored(tmp_path, profile):
 
 def test_the_copy_is_converted_and_needs_no_profile(tmp_path):
     path = save(tmp_path / "p.png", COLOUR, swapped_profile())
-    copy = write_upright_copy(path, tmp_path)
+    copy = write_copy(read_picture(path).pixels, path, tmp_path)
     np.testing.assert_array_equal(np.asarray(Image.open(copy)), read_picture(path).pixels)
     assert not read_picture(copy).needs_copy

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from image_to_scene.core.errors import ImageError
-from image_to_scene.core.imaging.reading import check_pictures, read_picture, write_upright_copy
+from image_to_scene.core.imaging.copies import write_copy
+from image_to_scene.core.imaging.reading import check_pictures, read_picture
 
 R, G, B, W, K, Y = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (255, 255, 0)
 UPRIGHT = np.array([[R, G, B], [W, K, Y]], np.uint8).repeat(16, axis=0).repeat(16, axis=1)  # no symmetry at all
@@ -42,6 +43,10 @@ def exif_with(orientation: int = 1, focal_length=None) -> Image.Exif:
 def save(path: Path, pixels: np.ndarray, **options) -> Path:
     Image.fromarray(np.ascontiguousarray(pixels)).save(path, **options)
     return path
+
+
+def copy_of(path: Path, folder: Path) -> Path:
+    return write_copy(read_picture(path).pixels, path, folder)
 
 
 # --- rotation ---------------------------------------------------------------------------------------------------------
@@ -283,14 +288,14 @@ def test_any_name_works(tmp_path, name):
     path = save(folder / name, UPRIGHT)
     check_pictures([path])
     np.testing.assert_array_equal(read_picture(path).pixels, UPRIGHT)
-    np.testing.assert_array_equal(read_picture(write_upright_copy(path, folder)).pixels, UPRIGHT)
+    np.testing.assert_array_equal(read_picture(copy_of(path, folder)).pixels, UPRIGHT)
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_the_copy_is_upright_plain_and_exact(tmp_path, orientation):
     path = save(tmp_path / "p.png", STORED[orientation], exif=exif_with(orientation))
     before = path.read_bytes()
-    copy = write_upright_copy(path, tmp_path)
+    copy = copy_of(path, tmp_path)
     picture = read_picture(copy)
     assert not picture.needs_copy
     np.testing.assert_array_equal(picture.pixels, read_picture(path).pixels)
@@ -303,12 +308,12 @@ def test_copies_of_one_name_do_not_collide_and_a_second_run_replaces(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         sources.append(save(tmp_path / folder / "p.png", UPRIGHT))
-    copies = [write_upright_copy(source, tmp_path) for source in sources]
+    copies = [copy_of(source, tmp_path) for source in sources]
     assert len(set(copies)) == 2
-    assert write_upright_copy(sources[0], tmp_path) == copies[0]
+    assert copy_of(sources[0], tmp_path) == copies[0]
 
 
 def test_a_copy_that_cannot_be_written_says_where(tmp_path):
     path = save(tmp_path / "p.png", UPRIGHT)
     with pytest.raises(ImageError, match=r"could be written to .*nowhere"):
-        write_upright_copy(path, tmp_path / "nowhere")
+        copy_of(path, tmp_path / "nowhere")

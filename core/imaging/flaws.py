@@ -1,0 +1,47 @@
+"""What keeps a file from being read, and the one sentence that names every such file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .kinds import is_movie
+
+_PICTURES = "JPEG, PNG, TIFF or WebP pictures"
+_MOVIES = "MP4, MOV, MKV or WebM movies"
+
+
+class UnreadableError(Exception):
+    """Why a file cannot be read, as the end of a sentence that starts with its name."""
+
+
+def refuse_non_files(path: Path) -> None:
+    """Say of what is no file, or an empty one, what it is.
+
+    Raises:
+        UnreadableError: It is a folder, missing, empty or refused by the system.
+    """
+    try:
+        if path.is_dir():
+            raise UnreadableError("is a folder")
+        if path.stat().st_size == 0:
+            raise UnreadableError("is empty")
+    except FileNotFoundError as error:
+        raise UnreadableError("does not exist") from error
+    except OSError as error:
+        raise UnreadableError(f"cannot be opened ({error.strerror})") from error
+
+
+def complaint(flaws: Mapping[Path, str]) -> str:
+    """Name every unreadable file in one sentence.
+
+    Args:
+        flaws: What is wrong with each file, as `UnreadableError` words it; at least one.
+    """
+    movies = [is_movie(path) for path in flaws]
+    kind = "movie" if all(movies) else "file" if any(movies) else "picture"
+    better = {"movie": _MOVIES, "picture": _PICTURES, "file": f"{_PICTURES} or {_MOVIES}"}[kind]
+    each = "; ".join(f'"{path}" {flaw}' for path, flaw in flaws.items())
+    those = "it" if len(flaws) == 1 else "them"
+    count = f"One {kind}" if len(flaws) == 1 else f"{len(flaws)} {kind}s"
+    return f"{count} cannot be read: {each}; replace {those} with {better} or leave {those} out."

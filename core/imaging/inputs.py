@@ -1,0 +1,150 @@
+"""From what an artist chose to pictures that are whole: movies become frames, bad files are named together.
+
+This comes before the model is loaded, so that nobody waits for a network to hear of a broken file.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ImageError
+from ..types import FloatArray, OnProgress, Progress, View
+from .distortion import scaled
+from .flaws import UnreadableError
+from .kinds import is_movie
+from .movies import Frame, take_frames
+from .reading import check_pictures, same_shape, upright_size
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The views of a request, ready to be read."""
+
+    views: tuple[View, ...]
+    """As asked for; those of movies with the frame's own time, and lens and distortion for square pixels."""
+    pictures: tuple[View, ...]
+    """The same with pictures in place of movies, for `preparation.prepare_views`."""
+    dropped: tuple[int, ...]
+    """Indices of the request's views that repeat a frame of another."""
+    warnings: tuple[str, ...]
+
+
+def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda step: None) -> Inputs:
+    """Take the frames of movies, and make sure that every picture and mask can be read.
+
+    Args:
+        views: The request's.
+        folder: An existing folder for the frames.
+        on_progress: Called after each frame and picture.
+
+    Raises:
+        ImageError: At least one movie, picture or mask cannot be read, each is named; or a mask has another shape
+            than its picture.
+    """
+    frames, flaws = _take_all(views, folder, on_progress)
+    files = [file for view in views for file, _ in _files(view) if not is_movie(file)]
+    check_pictures(list(dict.fromkeys(files)), on_progress, flaws)
+    settled = [_settled(view, frames) for view in views]
+    dropped = _repeated([view for view, _ in settled])
+    kept = [pair for index, pair in enumerate(settled) if index not in dropped]
+    pictures = tuple(picture for _, picture in kept)
+    _check_masks(pictures)
+    return Inputs(
+        views=tuple(view for view, _ in kept),
+        pictures=pictures,
+        dropped=tuple(dropped),
+        warnings=_warnings(Counter(views[index].path for index in dropped)),
+    )
+
+
+def _files(view: View) -> list[tuple[Path, float]]:
+    """The files a view is read from, and at which time where they are movies."""
+    paths = [view.path] if view.mask is None else [view.path, view.mask.path]
+    return [(path, view.time or 0.0) for path in paths]
+
+
+def _take_all(
+    views: Sequence[View], folder: Path, on_progress: OnProgress
+) -> tuple[dict[tuple[Path, float], Frame], dict[Path, str]]:
+    """Take the frames of all movies, by movie and time asked for, and find out what is wrong with movies."""
+    chosen = dict.fromkeys(choice for view in views for choice in _files(view) if is_movie(choice[0]))
+    frames: dict[tuple[Path, float], Frame] = {}
+    flaws: dict[Path, str] = {}
+    done = itertools.count(1)
+    for movie in dict.fromkeys(movie for movie, _ in chosen):
+        times = [time for path, time in chosen if path == movie]
+        try:
+            taken = take_frames(
+                movie, times, folder, lambda: on_progress(Progress("Taking frames", next(done), len(chosen)))
+            )
+        except UnreadableError as flaw:
+            flaws[movie] = str(flaw)
+        else:
+            frames |= {(movie, time): frame for time, frame in taken.items()}
+    return frames, flaws
+
+
+def _settled(view: View, frames: Mapping[tuple[Path, float], Frame]) -> tuple[View, View]:
+    """Return the view with what its frame tells, and the same with pictures in place of movies."""
+    time, mask = view.time or 0.0, view.mask
+    if mask is not None and is_movie(mask.path):
+        mask = replace(mask, path=frames[mask.path, time].picture)
+    if not is_movie(view.path):
+        return view, replace(view, mask=mask)
+    frame = frames[view.path, time]
+    lens, bent = view.image_from_camera, view.distortion
+    view = replace(
+        view,
+        time=frame.time,
+        image_from_camera=None if lens is None else np.diag((*frame.stretch, 1.0)) @ lens,
+        distortion=None if bent is None else scaled(bent, *frame.stretch),
+    )
+    return view, replace(view, path=frame.picture, mask=mask)
+
+
+def _repeated(views: Sequence[View]) -> list[int]:
+    """Find the views that show the same frame as another and add no camera of their own to it."""
+    kept: dict[tuple[Path, float | None], list[FloatArray | None]] = {}
+    dropped = []
+    # Those with a camera come first: one without says nothing beside them.
+    for index in sorted(range(len(views)), key=lambda index: (views[index].world_from_camera is None, index)):
+        view = views[index]
+        if not is_movie(view.path):
+            continue
+        cameras = kept.setdefault((view.path, view.time), [])
+        if cameras and any(_same_camera(view.world_from_camera, camera) for camera in cameras):
+            dropped.append(index)
+        else:
+            cameras.append(view.world_from_camera)
+    return sorted(dropped)
+
+
+def _same_camera(camera: FloatArray | None, kept: FloatArray | None) -> bool:
+    return camera is None or (kept is not None and np.array_equal(camera, kept))
+
+
+def _warnings(dropped: Mapping[Path, int]) -> tuple[str, ...]:
+    return tuple(
+        f"{movie.name} shows one frame at several of the chosen times: {count} of them "
+        f"{'is' if count == 1 else 'are'} left out."
+        for movie, count in dropped.items()
+    )
+
+
+def _check_masks(pictures: Sequence[View]) -> None:
+    """Make sure that masks have the shape of their pictures."""
+    flaws = []
+    for picture, mask in dict.fromkeys((view.path, view.mask.path) for view in pictures if view.mask is not None):
+        size, mask_size = upright_size(picture), upright_size(mask)
+        if not same_shape(size, mask_size):
+            flaws.append(f'"{mask}" has {mask_size[0]} × {mask_size[1]} pixels and "{picture}" {size[0]} × {size[1]}')
+    if flaws:
+        raise ImageError(
+            f"A mask must have the shape of its picture: {'; '.join(flaws)}; make it anew or leave it out."
+        )

@@ -1,0 +1,280 @@
+"""Frames of movies, by the moment at which they are shown.
+
+A frame is known by its presentation time, so variable rates hold: at time t the last frame is shown whose time is not
+after t. Seconds count from the movie's first frame, wherever its container starts to count. Before the first frame the
+first is given, after the last the last.
+
+A frame arrives as a player shows it: turned as the display matrix says, stretched to square pixels (the longer way, so
+that none is lost) and in sRGB. YUV is converted by the matrix and range the movie names; where it names no matrix, by
+BT.601 up to standard definition and BT.709 above, as players guess. Wide and HDR colours are mapped to those of BT.709.
+
+PyAV is imported when a movie is opened: only the worker has it, and may lack it where pictures are all it reads. A
+movie never reaches beyond its own file: no playlists, no network.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import dropwhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ..types import ByteArray
+from .copies import write_copy
+from .flaws import UnreadableError, refuse_non_files
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    _Timed = tuple[int, VideoFrame]  # by the clock of the movie's container, in ticks
+
+_CONTAINERS: Final = "mov,matroska,webm,avi,flv,asf,mpeg,mpegts,mpegvideo,mxf,dv,ogg"
+_ONLY_FORWARD: Final = ("avi", "mpeg", "mpegvideo")  # their times are off by some frames after seeking
+_TOLERANCE: Final = 0.0006  # seconds; containers that count milliseconds round a frame's time by half of one
+_WORTH_SEEKING: Final = 2.0  # seconds; up to here, decoding on costs no more than decoding from a key frame
+_GOING_BACK: Final = (0.0, *(4.0**power for power in range(12)))  # seconds, to more than a month
+_BEFORE_START: Final = -1.0  # seconds; decoding times run ahead of the first frame's presentation
+# Code points of ISO/IEC 23091-2.
+_NO_MATRIX: Final = (2, 3)  # unspecified, reserved
+_BT709, _BT601 = 1, 5
+_WIDE_PRIMARIES: Final = (9, 11, 12)  # BT.2020, DCI-P3, Display P3
+_HDR_TRANSFERS: Final = (16, 18)  # PQ, HLG
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a movie, written as a picture."""
+
+    picture: Path
+    """Lossless PNG, upright, square pixels, sRGB; with alpha where the movie has it."""
+    time: float
+    """When it is shown, seconds from the movie's first frame."""
+    stretch: tuple[float, float]
+    """(x, y) pixels of the picture per pixel of the upright frame as the movie stores it."""
+
+
+def take_frames(
+    movie: Path, times: Sequence[float], folder: Path, on_frame: Callable[[], None] = lambda: None
+) -> dict[float, Frame]:
+    """Write the frames that a movie shows at some times; it is opened once and walked through forward.
+
+    Args:
+        movie: The movie's file.
+        times: Seconds from its first frame, in any order.
+        folder: An existing folder for the pictures.
+        on_frame: Called after each time; may raise to end it.
+
+    Returns:
+        The frame of every time; one and the same where times meet it together.
+
+    Raises:
+        UnreadableError: The movie is missing, cut off, damaged or no movie.
+        ImageError: `folder` cannot be written.
+    """
+    taken: dict[float, Frame] = {}
+    written: dict[float, Frame] = {}
+    with _opened(movie) as container:
+        walk = _Walk(container)
+        for time in sorted(set(times)):
+            own_time, frame = walk.to(time)
+            if own_time not in written:
+                pixels, stretch = _upright(frame, walk.pixel_aspect)
+                written[own_time] = Frame(write_copy(pixels, movie, folder, own_time), own_time, stretch)
+            taken[time] = written[own_time]
+            on_frame()
+    return taken
+
+
+# --- opening ---
+
+
+@contextmanager
+def _opened(movie: Path) -> Iterator[InputContainer]:
+    """Open a movie and turn every failure of its decoder, until it is closed, into `UnreadableError`."""
+    refuse_non_files(movie)
+    try:
+        import av
+    except ImportError as error:
+        raise UnreadableError("is a movie, and the worker's Python lacks the package av to open it") from error
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+    try:
+        with av.open(f"file:{movie}", options=options) as container:  # the prefix keeps colons from being a protocol
+            _refuse_cut_off(container, movie.stat().st_size)
+            yield container
+    except av.error.InvalidDataError as error:
+        raise UnreadableError("is cut off, damaged or not a movie of a known kind") from error
+    except av.error.FFmpegError as error:
+        raise UnreadableError(f"cannot be opened ({error.strerror})") from error
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    """The stream a player would show; a sound file's cover picture is none."""
+    from av.stream import Disposition
+
+    shown = [item for item in container.streams.video if not item.disposition & Disposition.attached_pic]
+    if not shown:
+        raise UnreadableError("holds no moving picture")
+    best = container.streams.best("video")
+    stream = next((item for item in shown if item is best), shown[0])
+    if stream.codec_context is None:
+        raise UnreadableError("has an encoding that cannot be decoded")
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _refuse_cut_off(container: InputContainer, size: int) -> None:
+    """Compare an MP4's table of contents with the file; other containers are read to where they end, as players do."""
+    if "mp4" not in container.format.name:
+        return
+    end = max((entry.pos + entry.size for item in container.streams for entry in item.index_entries), default=0)
+    if end > size:
+        raise UnreadableError(f"is cut off: {end - size} bytes are missing at its end")
+
+
+# --- walking ---
+
+
+class _Walk:
+    """Goes through a movie's frames in the order of their presentation, two of them in memory."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+        self._stream = _video_stream(container)
+        self._time_base = self._stream.time_base or Fraction(1, 1_000_000)
+        # AVI stores no presentation times; its frames leave the decoder in the order of their packets' decoding times.
+        self._by_decoding_time = container.format.name == "avi"
+        self._can_seek = container.format.name not in _ONLY_FORWARD
+        self._frames = self._decoded()
+        first = next(self._frames, None)
+        if first is None:
+            raise UnreadableError("has no frame that can be decoded")
+        self._start = first[0]
+        self._shown: _Timed = first
+        self._ahead = next(self._frames, None)
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a stored pixel by its height."""
+        return float(self._stream.sample_aspect_ratio or 1)
+
+    def to(self, time: float) -> tuple[float, VideoFrame]:
+        """Walk to what is shown at a time, seconds, which is not before that of an earlier call.
+
+        Returns:
+            The frame's own time, seconds from the first frame, and the frame.
+        """
+        is_far = time - self._seconds(self._shown) > _WORTH_SEEKING
+        if is_far and self._can_seek and self._ahead is not None:
+            self._seek(time)
+        while self._ahead is not None and self._seconds(self._ahead) <= time + _TOLERANCE:
+            self._shown, self._ahead = self._ahead, next(self._frames, None)
+        return self._seconds(self._shown), self._shown[1]
+
+    def _seconds(self, timed: _Timed) -> float:
+        return float((timed[0] - self._start) * self._time_base)
+
+    def _seek(self, time: float) -> None:
+        """Go to a key frame that is not after a time, from where decoding forward reaches it.
+
+        Containers may seek by decoding times, or roughly, or behind the end to nothing: the search then goes back,
+        further each time, at last to the start.
+        """
+        if self._container.duration is not None:
+            time = min(time, self._container.duration / 1e6)
+        for back in _GOING_BACK:
+            target = max(_BEFORE_START, time - back)
+            self._container.seek(self._start + int(target / self._time_base), stream=self._stream, backward=True)
+            is_start = target == _BEFORE_START
+            self._frames = self._decoded() if is_start else dropwhile(_is_no_key, self._decoded())
+            found = next(self._frames, None)
+            if found is not None and (is_start or self._seconds(found) <= time + _TOLERANCE):
+                self._shown, self._ahead = found, next(self._frames, None)
+                return
+        raise UnreadableError("is damaged: it cannot be wound back")
+
+    def _decoded(self) -> Iterator[_Timed]:
+        """Decode from where the container stands.
+
+        A recording may begin in the middle of a group of pictures: what cannot be decoded there is passed over.
+        """
+        import av
+
+        ticks = None
+        for packet in self._container.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                if ticks is not None:
+                    raise
+                continue
+            for frame in frames:
+                ticks = self._ticks(frame, ticks)
+                yield ticks, frame
+
+    def _ticks(self, frame: VideoFrame, before: int | None) -> int:
+        """When a frame is shown by the container's clock; where that is not told, when the one before it ends."""
+        ticks = frame.dts if self._by_decoding_time else frame.pts
+        return ticks if ticks is not None else (0 if before is None else before + max(1, frame.duration))
+
+
+def _is_no_key(timed: _Timed) -> bool:
+    return not timed[1].key_frame
+
+
+# --- pixels ---
+
+
+def _upright(frame: VideoFrame, pixel_aspect: float) -> tuple[ByteArray, tuple[float, float]]:
+    """Convert a frame to upright sRGB with square pixels.
+
+    Returns:
+        [H, W, 3] or, with alpha, [H, W, 4], and by how much it was stretched, x and y.
+    """
+    stretch = max(1.0, pixel_aspect), max(1.0, 1.0 / pixel_aspect)
+    size = round(frame.width * stretch[0]), round(frame.height * stretch[1])
+    pixels, is_turned = _turned(_srgb(frame, size), frame)
+    x, y = size[0] / frame.width, size[1] / frame.height
+    return pixels, ((y, x) if is_turned else (x, y))
+
+
+def _srgb(frame: VideoFrame, size: tuple[int, int]) -> ByteArray:
+    from av.video.reformatter import Interpolation
+
+    if not frame.format.is_rgb and frame.colorspace in _NO_MATRIX:
+        frame.colorspace = _BT709 if frame.width >= 1280 or frame.height > 576 else _BT601
+    is_wide = frame.color_primaries in _WIDE_PRIMARIES or frame.color_trc in _HDR_TRANSFERS
+    precise = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+    return np.asarray(
+        frame.to_ndarray(
+            format="rgba" if any(part.is_alpha for part in frame.format.components) else "rgb24",
+            width=size[0],
+            height=size[1],
+            interpolation=Interpolation.BICUBIC | precise,
+            dst_color_primaries=_BT709 if is_wide else None,
+            dst_color_trc=_BT709 if is_wide else None,
+        )
+    )
+
+
+def _turned(pixels: ByteArray, frame: VideoFrame) -> tuple[ByteArray, bool]:
+    """Turn and mirror as the display matrix says, to the nearest quarter; tell whether width and height changed places.
+
+    The matrix takes (x, y, 1) as a row to where it is shown: x' = a x + c y, y' = b x + d y (ISO/IEC 14496-12, 6.2.2).
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels, False
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix)[:36])
+    is_turned = abs(b) + abs(c) > abs(a) + abs(d)
+    if is_turned:
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    pixels = pixels[:, ::-1] if a < 0 else pixels
+    return np.ascontiguousarray(pixels[::-1] if d < 0 else pixels), is_turned
