@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import tokenize
@@ -41,6 +42,8 @@ class _Array:
     per_pixel: bool = True
     padding: float = float("nan")
     required: bool = False
+    missing: float | None = None
+    """What stands for a view that has none while others have. None: all views have it or none."""
 
 
 ARRAYS: Mapping[str, _Array] = {
@@ -48,6 +51,7 @@ ARRAYS: Mapping[str, _Array] = {
     "images": _Array("image", np.uint8, (3,), padding=0, required=True),
     "confidence": _Array("confidence", np.float32),
     "sky": _Array("sky", np.float32),
+    "mask": _Array("mask", np.bool_, padding=True, missing=False),
     "points": _Array("points", np.float32, (3,)),
     "image_from_camera": _Array("image_from_camera", np.float64, (3, 3), per_pixel=False, required=True),
     "world_from_camera": _Array("world_from_camera", np.float64, (4, 4), per_pixel=False),
@@ -57,12 +61,13 @@ ARRAYS: Mapping[str, _Array] = {
 def save(reconstruction: Reconstruction, folder: Path) -> None:
     """Write a reconstruction as a folder, in place of an earlier one if that is what is there.
 
-    Pictures that are not the artist's own but upright copies go along; files that do not belong to the earlier
+    Pictures that are not the artist's own but frames or copies go along; files that do not belong to the earlier
     reconstruction stay. A reconstruction loaded from `folder` can be saved there again, but not on Windows, which lets
     no folder with mapped files be renamed: save to another one there.
 
     Args:
-        reconstruction: Confidence, sky, points and cameras are there for all views or for none.
+        reconstruction: Confidence, sky, points and cameras are there for all views or for none. Where only some views
+            have a mask, the others come back with one that leaves nothing out.
         folder: The folder to make; its parents are made, too.
 
     Raises:
@@ -159,7 +164,8 @@ def _put(place: NDArray[Any], view: ReconstructedView, spec: _Array) -> None:
         height, width = view.depth.shape
         place[height:], place[:, width:] = spec.padding, spec.padding
         place = place[:height, :width]
-    place[...] = getattr(view, spec.field)
+    values = getattr(view, spec.field)
+    place[...] = spec.missing if values is None else values
 
 
 def _present(reconstruction: Reconstruction) -> list[str]:
@@ -167,7 +173,7 @@ def _present(reconstruction: Reconstruction) -> list[str]:
     names = []
     for name, spec in ARRAYS.items():
         having = sum(getattr(view, spec.field) is not None for view in reconstruction.views)
-        if having not in (0, len(reconstruction.views)):
+        if spec.missing is None and having not in (0, len(reconstruction.views)):
             raise ValueError(f"{spec.field} is there for {having} of {len(reconstruction.views)} views: all or none")
         names += [name] if having else []
     return names
@@ -198,14 +204,15 @@ def _entry(index: int, view: ReconstructedView, beside: Path, folder: Path) -> d
         "size": [width, height],
         "source_from_model": np.asarray(view.source_from_model, dtype=np.float64).tolist(),
         "intrinsics_origin": view.intrinsics_origin,
+        "time": view.time,
     }
 
 
 def _copied_texture(index: int, view: ReconstructedView, beside: Path) -> dict[str, str] | None:
-    """Take an upright copy along; None where the source serves as it is, or the copy is gone."""
+    """Take a frame or copy along; None where the source serves as it is, or the copy is gone."""
     if view.texture == view.source or not view.texture.is_file():
         return None
-    name = f"{TEXTURES}/{index:03d}_{view.source.stem}{view.texture.suffix}"
+    name = f"{TEXTURES}/{index:03d}_{view.name}{view.texture.suffix}"
     (beside / TEXTURES).mkdir(exist_ok=True)
     shutil.copyfile(view.texture, beside / name)
     return {"relative": name}
@@ -341,6 +348,7 @@ def _view(
         source_size=_size(entry["source_size"]),
         source_from_model=affine,
         intrinsics_origin=_one_of(entry["intrinsics_origin"], IntrinsicsOrigin),
+        time=_time(entry.get("time")),
         **values,
     )
 
@@ -358,6 +366,14 @@ def _size(sides: Any) -> tuple[int, int]:
     if not (type(width) is type(height) is int and width > 0 and height > 0):
         raise ValueError(f"{sides!r} is not a size")
     return width, height
+
+
+def _time(seconds: Any) -> float | None:
+    if seconds is None:
+        return None
+    if type(seconds) not in (int, float) or not math.isfinite(seconds):
+        raise ValueError(f"{seconds!r} is not a time")
+    return float(seconds)
 
 
 def _one_of(value: Any, literal: Any) -> Any:

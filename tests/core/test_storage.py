@@ -38,6 +38,8 @@ def make_view(folder, index, size, *, complete=True):
         world_from_camera=camera if complete else None,
         confidence=depth + 1 if complete else None,
         sky=depth * 0 if complete else None,
+        mask=depth > 2 if complete else None,
+        time=index / 3 if complete else None,
         points=rng.normal(size=(height, width, 3)).astype(np.float32) if complete else None,
         intrinsics_origin="model" if complete else "exif",
     )
@@ -91,6 +93,7 @@ def test_the_folder_is_what_the_format_says(tmp_path, saved):
         "depth": ((3, 7, 7), "float32"),
         "confidence": ((3, 7, 7), "float32"),
         "sky": ((3, 7, 7), "float32"),
+        "mask": ((3, 7, 7), "bool"),
         "points": ((3, 7, 7, 3), "float32"),
         "images": ((3, 7, 7, 3), "uint8"),
         "world_from_camera": ((3, 4, 4), "float64"),
@@ -116,6 +119,36 @@ def test_half_given_arrays_are_a_defect_and_leave_nothing(tmp_path):
     with pytest.raises(ValueError, match="sky"):
         storage.save(dataclasses.replace(whole, views=views), tmp_path / "result")
     assert names(tmp_path) == ["photos"]
+
+
+def test_a_mask_of_one_view_leaves_nothing_of_the_others_out(tmp_path):
+    whole = make_reconstruction(tmp_path / "photos")
+    views = (whole.views[0], dataclasses.replace(whole.views[1], mask=None), whole.views[2])
+    storage.save(dataclasses.replace(whole, views=views), tmp_path / "result")
+    loaded = storage.load(tmp_path / "result").views
+    assert not loaded[1].mask.any()
+    np.testing.assert_array_equal(loaded[2].mask, views[2].mask)
+    assert np.load(tmp_path / "result" / "mask.npy")[0, 5:].all(), "padding is no part of a picture"
+
+
+def test_a_folder_from_before_masks_and_times_still_opens(tmp_path):
+    storage.save(make_reconstruction(tmp_path / "photos", complete=False), tmp_path / "result")
+    edit(tmp_path / "result", lambda d: [view.pop("time") for view in d["views"]])
+    assert [(view.mask, view.time) for view in storage.load(tmp_path / "result").views] == [(None, None)] * 3
+
+
+def test_frames_of_one_movie_keep_pictures_of_their_own(tmp_path):
+    views = []
+    for index, view in enumerate(make_reconstruction(tmp_path / "photos").views):
+        frame = tmp_path / f"frame {index}.png"
+        frame.write_bytes(b"frame %d" % index)
+        views.append(dataclasses.replace(view, source=tmp_path / "photos" / "clip.mov", texture=frame, time=index / 24))
+    storage.save(Reconstruction(tuple(views)), tmp_path / "result")
+    loaded = storage.load(tmp_path / "result").views
+    assert [view.texture.name for view in loaded] == [f"{i:03d}_clip {i / 24:.3f}s.png" for i in range(3)]
+    assert [view.texture.read_bytes() for view in loaded] == [b"frame %d" % i for i in range(3)]
+    assert [view.time for view in loaded] == [index / 24 for index in range(3)]
+    assert {view.source.name for view in loaded} == {"clip.mov"}
 
 
 def test_loading_maps_pixels_and_keeps_them_read_only(saved):
@@ -168,7 +201,7 @@ def test_upright_copies_go_along_and_survive_saving_again(tmp_path):
     for target in ("result", "second"):  # in place of itself, then elsewhere
         storage.save(storage.load(tmp_path / "result"), tmp_path / target)
         loaded = storage.load(tmp_path / target).views
-        assert loaded[0].texture == tmp_path / target / "textures" / "000_Büro 0.jpg"
+        assert loaded[0].texture == tmp_path / target / "textures" / "000_Büro 0 0.000s.jpg"
         assert loaded[0].texture.read_bytes() == b"upright"
         assert loaded[0].source == reconstruction.views[0].source
         assert loaded[1].texture == loaded[1].source
@@ -248,6 +281,8 @@ DAMAGE = {
     "affine": lambda d: edit(d, lambda j: j["views"][0].update(source_from_model=[[1, 0], [0, 1]])),
     "unknown world": lambda d: edit(d, lambda j: j.update(world="moon")),
     "unknown origin": lambda d: edit(d, lambda j: j["views"][2].update(intrinsics_origin="guess")),
+    "time of text": lambda d: edit(d, lambda j: j["views"][0].update(time="1")),
+    "time without end": lambda d: edit(d, lambda j: j["views"][0].update(time=float("inf"))),
     "settings": lambda d: edit(d, lambda j: j.update(settings=7)),
     "unlisted": lambda d: edit(d, lambda j: j["arrays"].remove("depth")),
 }
@@ -290,6 +325,7 @@ BROKEN_ARRAYS = {
     "double": replace_array("depth.npy", lambda a: a.astype(np.float64)),
     "float image": replace_array("images.npy", lambda a: a.astype(np.float32)),
     "other endian": replace_array("depth.npy", lambda a: a.astype(">f4")),
+    "mask of bytes": replace_array("mask.npy", lambda a: a.astype(np.uint8)),
     "fewer views": replace_array("confidence.npy", lambda a: a[:2]),
     "smaller": replace_array("points.npy", lambda a: a[:, :5]),
     "flat": replace_array("depth.npy", lambda a: a.ravel()),
