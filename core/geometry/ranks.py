@@ -22,16 +22,29 @@ class ConfidenceRanks:
         self._counts = np.zeros(int(_bins(MOST[None])[0]) + 1, dtype=np.int64)
         self._ranks: NDArray[np.float32] | None = None
 
-    def add(self, confidence: FloatArray) -> None:
-        """Count the confidences [H, W] of one view; those that are not finite count as the surest."""
+    def add(self, confidence: FloatArray | None) -> None:
+        """Count the confidences [H, W] of one view, if it has any; those that are not finite count as the surest."""
+        if confidence is None:
+            return
         self._counts += np.bincount(_bins(_excess(confidence)).reshape(-1), minlength=len(self._counts))
         self._ranks = None
 
-    def of(self, confidence: FloatArray) -> NDArray[np.float32]:
-        """Return which part of all that was counted is no surer [H, W], in (0, 1]."""
+    def of(self, confidence: FloatArray | None) -> NDArray[np.float32] | None:
+        """Return which part of all that was counted is no surer [H, W], in (0, 1]; None of None."""
+        if confidence is None:
+            return None
+        return self._shares()[_bins(_excess(confidence))]
+
+    def at(self, rank: float) -> float:
+        """Return about the confidence of that rank; 1 where nothing was counted."""
+        found = min(int(np.searchsorted(self._shares(), rank)), len(self._counts) - 1)
+        bits = np.int32((found + (LEAST.view(np.int32) >> SHIFT)) << SHIFT)
+        return 1.0 + float(bits.view(np.float32)) if self._counts.any() else 1.0
+
+    def _shares(self) -> NDArray[np.float32]:
         if self._ranks is None:
             self._ranks = (np.cumsum(self._counts) / max(1, self._counts.sum())).astype(np.float32)
-        return self._ranks[_bins(_excess(confidence))]
+        return self._ranks
 
 
 def _excess(confidence: FloatArray) -> NDArray[np.float32]:

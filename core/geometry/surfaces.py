@@ -89,10 +89,16 @@ def grid_surface(view: ReconstructedView, rank: FloatArray | None = None) -> Gri
         vertices=positions.reshape(-1, 3)[used].astype(np.float32, copy=False),
         quads=quads,
         uv=_uv(view, columns, rows).reshape(-1, 2)[used],
-        shape=bordered.shape,
+        shape=grid_shape(view),
         grid_index=np.arange(bordered.size, dtype=np.int32)[used],
         measures={name: pixels.reshape(-1)[used] for name, pixels in measures.items()},
     )
+
+
+def grid_shape(view: ReconstructedView) -> tuple[int, int]:
+    """Return the (rows, columns) of a view's whole grid."""
+    height, width = view.depth.shape
+    return height + 2, width + 2
 
 
 def point_cloud(view: ReconstructedView, rank: FloatArray | None = None) -> PointCloud:

@@ -14,35 +14,32 @@ import bpy
 from ...core.errors import CancelledError
 from ...core.geometry.cameras import check_intrinsics, check_rigid
 from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
+from ...core.geometry.ranks import ConfidenceRanks
+from ...core.geometry.surfaces import grid_shape
 from ...core.types import Progress, ReconstructedView, Reconstruction
 from .cameras import build_camera
 from .collection import Place, in_root_frame, new_collection, new_root, place_of
-from .cut import KEEP_ALL, Cut, confidence_at, cut_clouds, cut_meshes
 from .materials import point_material
 from .mesh import GridMeshes, build_mesh
 from .pictures import Picture, load_picture
 from .point_cloud import build_cloud, new_cloud_of
 from .transaction import LostError, Shelf, data_blocks
+from .tuning import Tuning, add_controls, tune_clouds, tune_meshes, what_is_given
 
 STAGE = "Building"
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What to build, and what its cut leaves out at first."""
+    """What to build, and how."""
 
     name: str = ""
     """Of the collection and the root; empty: the first picture's."""
     cameras: bool = True
     point_cloud: bool = True
     meshes: bool = True
-    confidence: float | None = None
-    """Leave out what lies below it. None: `confidence_percentile` decides."""
-    confidence_percentile: float = 10.0
-    """Percentage of all pixels to leave out for their low confidence; 0 keeps everything."""
-    depth_jump: float | None = 0.08
-    """Leave out where depth leaps by more than this ratio less one; None keeps everything."""
-    remove_sky: bool = True
+    tuning: Tuning = field(default_factory=Tuning)
+    """What is left out at first, and how coarse it is; where it replaces another, that one's tuning stays."""
     without_camera: tuple[int, ...] = ()
     """Indices of views whose camera already stands in the scene: none is built for them."""
     clip_start: float = 1.0
@@ -131,15 +128,6 @@ def build_steps(plans: Sequence[Plan], shelf: Shelf) -> BuildSteps:
             shelf.clear()
 
 
-def initial_cut(reconstruction: Reconstruction, options: BuildOptions) -> Cut:
-    """Work out the thresholds that new objects start with."""
-    confidence = options.confidence
-    if confidence is None:
-        confidence = confidence_at(reconstruction, options.confidence_percentile)
-    depth_jump = KEEP_ALL if options.depth_jump is None else options.depth_jump
-    return Cut(confidence=confidence, depth_jump=depth_jump, sky=0.5 if options.remove_sky else KEEP_ALL)
-
-
 def _check_cameras(reconstruction: Reconstruction) -> None:
     for view in reconstruction.views:
         name = f"The camera of {view.name}"
@@ -157,7 +145,7 @@ class _Part:
     points: int = 0
     clip: tuple[float, float] = (0.1, 100.0)
     size: float = 1.0
-    cut: Cut = field(default_factory=Cut)
+    ranks: ConfidenceRanks = field(default_factory=ConfidenceRanks)
     images: list[int] = field(default_factory=list)
     clouds: list[int] = field(default_factory=list)
     meshes: list[int] = field(default_factory=list)
@@ -188,22 +176,23 @@ def _slices(part: _Part, shelf: Shelf) -> Generator[None, None, None]:
     for view in original.views:
         part.views.append(in_root_frame(view, original.world))
         extents.append(extent(part.views[-1]))
+        part.ranks.add(view.confidence)
         yield
     part.points, part.clip, part.size = sum(item.known for item in extents), clip_range(extents), scene_size(extents)
-    part.cut = initial_cut(original, options)
     radius, grids = point_radius(extents), GridMeshes()
     yield
     for index in range(len(part.views)):
         with shelf.slice():
             _take_picture(part, index)
+        rank = part.ranks.of(part.views[index].confidence)
         yield
         if options.point_cloud:
             with shelf.slice():
-                part.clouds.append(new_cloud_of(part.views[index], radius).session_uid)
+                part.clouds.append(new_cloud_of(part.views[index], radius, rank).session_uid)
             yield
         if options.meshes:
             with shelf.slice():
-                part.meshes.append(grids.new_of(part.views[index]).session_uid)
+                part.meshes.append(grids.new_of(part.views[index], rank).session_uid)
             yield
 
 
@@ -219,6 +208,8 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
     """Make all that is small, and link everything; `there` finds what the slices made."""
     options = part.plan.options
     place = _place(part, scene, there)
+    given = what_is_given(part.views, points=options.point_cloud, meshes=options.meshes)
+    add_controls(place.root, options.tuning, given, {"confidence": part.ranks.at(0.99), "max_distance": part.size})
     pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
     return BuiltScene(
         collection=place.collection,
@@ -251,11 +242,10 @@ def _cameras(part: _Part, pictures: list[Picture], place: Place) -> tuple[bpy.ty
 
 
 def _clouds(part: _Part, there: Mapping[int, Any], place: Place) -> tuple[bpy.types.Object, ...]:
-    name = f"{place.root.name} points"
-    material = point_material(name)
+    material = point_material(f"{place.root.name} points")
     pairs = zip(part.views, part.clouds, strict=True)
     clouds = tuple(build_cloud(view, there[cloud], material, place) for view, cloud in pairs)
-    cut_clouds(clouds, f"{name} cut", part.cut, material)
+    tune_clouds(clouds, material, place.root)
     return clouds
 
 
@@ -264,5 +254,5 @@ def _meshes(
 ) -> tuple[bpy.types.Object, ...]:
     pairs = zip(pictures, part.meshes, strict=True)
     meshes = tuple(build_mesh(picture, there[mesh], place) for picture, mesh in pairs)
-    cut_meshes(meshes, f"{place.root.name} cut", part.cut)
+    tune_meshes(meshes, [grid_shape(view) for view in part.views], place.root)
     return meshes

@@ -52,16 +52,16 @@ def use_nodes(material: bpy.types.Material) -> None:
         material.use_nodes = True
 
 
-def modifier_input(modifier: Any, identifier: str) -> Any:
-    """Read an input of a Geometry Nodes modifier by its socket's identifier."""
+def modifier_input_path(modifier: Any, identifier: str) -> str:
+    """Return the path, from its object, of an input of a Geometry Nodes modifier by its socket's identifier."""
     if bpy.app.version >= (5, 2):
-        return getattr(modifier.properties.inputs, identifier).value
-    return modifier[identifier]
+        return f'modifiers["{modifier.name}"].properties.inputs.{identifier}.value'
+    return f'modifiers["{modifier.name}"]["{identifier}"]'
 
 
-def set_modifier_input(modifier: Any, identifier: str, value: float) -> None:
-    """Set a float input of a Geometry Nodes modifier by its socket's identifier."""
+def set_modifier_input(modifier: Any, identifier: str, value: Any) -> None:
+    """Set an input of a Geometry Nodes modifier by its socket's identifier, in that socket's type."""
     if bpy.app.version >= (5, 2):
         getattr(modifier.properties.inputs, identifier).value = value
     else:
-        modifier[identifier] = float(value)
+        modifier[identifier] = value

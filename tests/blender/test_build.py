@@ -10,6 +10,7 @@ import pytest
 from image_to_scene.core.errors import CameraError
 from image_to_scene.operators.scene import (
     BuildOptions,
+    Tuning,
     build,
     description,
     export_glb,
@@ -101,7 +102,7 @@ def test_a_failure_in_the_last_step_leaves_nothing(make_reconstruction, data_blo
     broken = replace(reconstruction.views[1], confidence=np.ones((3, 3), np.float32))  # the last mesh cannot be filled
     views = (reconstruction.views[0], broken)
     with pytest.raises((ValueError, RuntimeError, TypeError, IndexError)):
-        options = BuildOptions(confidence=1.0, point_cloud=False)
+        options = BuildOptions(point_cloud=False)
         build(replace(reconstruction, views=views), options, bpy.context.scene)
     assert data_blocks() == before
 
@@ -242,7 +243,7 @@ def test_points_are_seen_in_solid_and_in_renders(make_view, make_reconstruction,
     view = make_view()
     view.image[:] = (200, 60, 20)
     scene = bpy.context.scene
-    built = build(make_reconstruction(views=(view,)), BuildOptions(meshes=False, depth_jump=None), scene)
+    built = build(make_reconstruction(views=(view,)), BuildOptions(meshes=False, tuning=Tuning(depth_jump=0.0)), scene)
     scene.camera = built.cameras[0]
     scene.render.resolution_x, scene.render.resolution_y = 48, 32
     workbench(scene, "MATERIAL")

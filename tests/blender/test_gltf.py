@@ -13,7 +13,7 @@ import pytest
 
 from image_to_scene.core.errors import StorageError
 from image_to_scene.core.types import Reconstruction
-from image_to_scene.operators.scene import BuildOptions, Cut, build, export_glb, set_cut
+from image_to_scene.operators.scene import BuildOptions, Tuning, build, export_glb, set_tuning
 from image_to_scene.operators.scene.glb import read_glb, write_glb
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def built(make_view):
     beside[:3, 3] = (0.5, 0.1, -0.2)
     K = np.array([[30.0, 0, 10.0], [0, 24.0, 9.0], [0, 0, 1.0]])
     views = (make_view("wide"), make_view("tall photo ü", size=(16, 24), K=K, world_from_camera=beside, seed=1))
-    return build(Reconstruction(views), BuildOptions(name="Shop", confidence=1.5), bpy.context.scene)
+    return build(Reconstruction(views), BuildOptions(name="Shop", tuning=Tuning(confidence=1.5)), bpy.context.scene)
 
 
 def exported(built, tmp_path):
@@ -200,8 +200,7 @@ def test_parts_that_are_not_there_are_not_missed(make_reconstruction, tmp_path, 
         path = tmp_path / f"{number}.glb"
         export_glb(built.root, path)
         assert validate(path)["numErrors"] == 0
-    for item in built.meshes:
-        set_cut(item, Cut(confidence=1e5))  # nothing is left of them
+    set_tuning(built.root, Tuning(confidence=1e5))  # nothing is left of them
     export_glb(built.root, path)
     assert validate(path)["numErrors"] == 0
 

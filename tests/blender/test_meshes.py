@@ -10,9 +10,9 @@ from mathutils import Euler
 
 from image_to_scene.core.geometry.surfaces import grid_surface
 from image_to_scene.core.types import Reconstruction
-from image_to_scene.operators.scene import BuildOptions, build, match_render
+from image_to_scene.operators.scene import BuildOptions, Tuning, build, match_render
 
-UNCUT = BuildOptions(point_cloud=False, confidence=0.0, depth_jump=None, remove_sky=False)
+UNCUT = BuildOptions(point_cloud=False, tuning=Tuning(confidence_percentile=0.0, depth_jump=0.0, remove_sky=False))
 
 
 def positions(data):

@@ -17,9 +17,9 @@ from image_to_scene.core.geometry.cameras import (
     rebase,
 )
 from image_to_scene.core.types import ReconstructedView, Reconstruction
-from image_to_scene.operators.scene import BuildOptions, build, export_glb, find_roots, match_render
+from image_to_scene.operators.scene import BuildOptions, Tuning, build, export_glb, find_roots, match_render
 
-UNCUT = BuildOptions(name="True", confidence=0.0, depth_jump=None, remove_sky=False)
+UNCUT = BuildOptions(name="True", tuning=Tuning(confidence_percentile=0.0, depth_jump=0.0, remove_sky=False))
 ROOM = 6.0
 TOLERANCE = 1e-4 * ROOM
 BOXES = {  # centre, size, colour; no mirror and no turn takes this room to itself

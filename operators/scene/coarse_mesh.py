@@ -1,0 +1,126 @@
+"""The nodes of a coarser grid: every nth row and column of a mesh's vertices, and its last ones.
+
+A face is there when all that it covers would be there at step 1, so that it never bridges what is cut or missing.
+Vertices know their place in the whole grid by an attribute, so that holes and an artist's own edits do no harm.
+"""
+
+from typing import Any
+
+from ...core.geometry.surfaces import GRID_INDEX, MEASURES
+from .mesh import UV
+from .nodes import Graph, Input, Socket, output, shared_group
+
+VERSION = 1
+"""Of the groups."""
+SIZES = (Input("Step", "Int", 1, 1), Input("Rows", "Int", 2, 2), Input("Columns", "Int", 2, 2))
+
+
+def coarse_mesh(graph: Graph, fine: Socket, gone: Socket, step: Socket, rows: Socket, columns: Socket) -> Socket:
+    """Add the nodes to a graph and return the mesh.
+
+    Args:
+        graph: Where to.
+        fine: The mesh of step 1, uncut.
+        gone: Says of its faces whether they go.
+        step: Greater than 1.
+        rows: Of vertices in the whole grid.
+        columns: Likewise.
+    """
+    flat = graph.call(shared_group("Flat Grid", VERSION, _flat_grid), step, rows, columns)
+    place = output(flat, "Grid Index")
+    index = graph.call(shared_group("Find Vertex", VERSION, _find_vertex), fine, place, rows, columns)
+    cells = graph.call(shared_group("Whole Cells", VERSION, _whole_cells), gone, step, rows, columns)
+    found = graph.compare("EQUAL", graph.sample(fine, graph.named(GRID_INDEX, "INT"), index, "INT"), place)
+    stays = graph.boolean("AND", found, graph.sample(fine, cells, index, "BOOLEAN"))
+    mesh = graph.delete(flat, graph.boolean("NOT", stays), "FACE")
+    return graph.call(shared_group("Take Over", VERSION, _take_over), mesh, fine, index)
+
+
+def _flat_grid(name: str) -> Any:
+    """Make the group that makes a flat grid, and says where in the whole grid its vertices lie.
+
+    Of faces that is the place of their top left vertex: their middle is half a step further, which is rounded down.
+    """
+    graph = Graph(name, SIZES, {"Mesh": "Geometry", "Grid Index": "Int"})
+    step, rows, columns = graph.inputs()
+    last_row, last_column = graph.math("SUBTRACT", rows, 1.0), graph.math("SUBTRACT", columns, 1.0)
+    high = graph.math("CEIL", graph.math("DIVIDE", last_row, step))
+    wide = graph.math("CEIL", graph.math("DIVIDE", last_column, step))
+    counts = graph.math("ADD", wide, 1.0), graph.math("ADD", high, 1.0)
+    grid = graph.add("GeometryNodeMeshGrid", wide, high, *counts)  # vertices are one unit apart, faces look up
+    x = graph.add("ShaderNodeSeparateXYZ", graph.add("GeometryNodeInputPosition"))
+    across = graph.math("MULTIPLY_ADD", wide, 0.5, x)
+    down = graph.math("SUBTRACT", graph.math("MULTIPLY", high, 0.5), output(x, "Y"))
+
+    def fine(coarse: Socket, last: Socket) -> Socket:
+        whole = graph.math("FLOOR", graph.math("ADD", coarse, 0.25))
+        return graph.math("MINIMUM", graph.math("MULTIPLY", whole, step), last)
+
+    place = graph.math("MULTIPLY_ADD", fine(down, last_row), columns, fine(across, last_column))
+    return graph.end(graph.add("GeometryNodeSetShadeSmooth", grid, None, True), place)
+
+
+def _find_vertex(name: str) -> Any:
+    """Make the group that finds a vertex by its place in the whole grid: the same number, unless some are missing."""
+    inputs = (Input("Fine", "Geometry"), Input("Grid Index", "Int"), *SIZES[1:])
+    graph = Graph(name, inputs, {"Index": "Int"})
+    fine, place, rows, columns = graph.inputs()
+    known = graph.add("GeometryNodeAttributeDomainSize", fine, component="MESH")
+    is_whole = graph.compare("EQUAL", known, graph.math("MULTIPLY", rows, columns))
+    along = graph.add("ShaderNodeCombineXYZ", graph.named(GRID_INDEX, "INT"))
+    line = graph.add("GeometryNodeSetPosition", fine, None, along)
+    nearest = graph.add("GeometryNodeSampleNearest", line, graph.add("ShaderNodeCombineXYZ", place), domain="POINT")
+    return graph.end(graph.switch("INT", is_whole, nearest, place))
+
+
+def _whole_cells(name: str) -> Any:
+    """Make the group that says of vertices of step 1 whether they are the top left of a cell that stays whole."""
+    graph = Graph(name, (Input("Gone", "Bool"), *SIZES), {"Whole": "Bool"})
+    gone, step, rows, columns = graph.inputs()
+    place = graph.named(GRID_INDEX, "INT")
+    row = graph.math("FLOOR", graph.math("DIVIDE", graph.math("ADD", place, 0.5), columns))
+    column = graph.math("SUBTRACT", place, graph.math("MULTIPLY", row, columns))
+
+    def cell(line: Socket, lines: Socket) -> tuple[Socket, Socket, Socket]:
+        """Return of faces their own line, the first one of their cell, and how many the cell has."""
+        mine = graph.math("FLOOR", graph.on("POINT", line, "FLOAT"))  # the mean of its corners is half a line further
+        first = graph.math("MULTIPLY", graph.math("FLOOR", graph.math("DIVIDE", mine, step)), step)
+        left = graph.math("SUBTRACT", graph.math("SUBTRACT", lines, 1.0), first)
+        return mine, first, graph.math("MINIMUM", left, step)
+
+    (row, first_row, height), (column, first_column, width) = cell(row, rows), cell(column, columns)
+    number = graph.math("MULTIPLY_ADD", first_row, columns, first_column)
+    stays = graph.boolean("NOT", gone)
+    total = graph.add("GeometryNodeAccumulateField", stays, number, data_type="INT", domain="FACE")
+    is_whole = graph.compare("EQUAL", output(total, "Total"), graph.math("MULTIPLY", width, height))
+    is_first = graph.boolean(
+        "AND", graph.compare("EQUAL", row, first_row), graph.compare("EQUAL", column, first_column)
+    )
+    return graph.end(graph.on("FACE", graph.boolean("AND", is_whole, is_first)))
+
+
+def _take_over(name: str) -> Any:
+    """Make the group that gives a mesh the places, measures, texture coordinates and materials of the fine one."""
+    inputs = (Input("Mesh", "Geometry"), Input("Fine", "Geometry"), Input("Index", "Int"))
+    graph = Graph(name, inputs, {"Mesh": "Geometry"})
+    mesh, fine, index = graph.inputs()
+    for measure in MEASURES:
+        known = graph.named(measure)
+        stored = graph.store(mesh, measure, graph.sample(fine, known, index))
+        exists = graph.sample(fine, output(known, "Exists"), 0, "BOOLEAN")
+        mesh = graph.switch("GEOMETRY", exists, mesh, stored)
+    mesh = graph.store(mesh, GRID_INDEX, graph.sample(fine, graph.named(GRID_INDEX, "INT"), index, "INT"), "INT")
+    uv = graph.sample(fine, graph.named(UV, "FLOAT_VECTOR"), index, "FLOAT_VECTOR")
+    mesh = graph.store(mesh, UV, uv, "FLOAT2", "CORNER")
+    position = graph.sample(fine, graph.add("GeometryNodeInputPosition"), index, "FLOAT_VECTOR")
+    return graph.end(_with_materials(graph, graph.add("GeometryNodeSetPosition", mesh, None, position), fine))
+
+
+def _with_materials(graph: Graph, mesh: Socket, fine: Socket) -> Socket:
+    """Join with one vertex of the fine mesh, which brings its materials, and remove it again."""
+    others = graph.compare("GREATER_THAN", graph.add("GeometryNodeInputIndex"), 0.0)
+    joined = graph.add("GeometryNodeJoinGeometry", mesh)
+    graph.group.links.new(graph.delete(fine, others, "POINT"), joined.node.inputs[0])
+    faces = output(graph.add("GeometryNodeInputMeshVertexNeighbors"), "Face Count")
+    clean = graph.delete(joined, graph.compare("LESS_THAN", faces, 0.5), "POINT")
+    return graph.add("GeometryNodeSetMaterialIndex", clean, None, 0)
