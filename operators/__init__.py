@@ -1,9 +1,9 @@
 """What an artist can do: one file a verb.
 
 `settings` what is asked for, `models` what there is to choose from, `session` the worker and what it made; `inputs`
-from the picture list to views; `reconstruct`, `pictures`, `reconstructions` and `export` the operators; `command`,
-`arguments` and `input_arguments` the same from the command line, `given_cameras` known cameras; `scene` the builders.
-Only `register` makes anything known to Blender.
+from the picture list to views; `reconstruct`, `pictures`, `reconstructions`, `placement` (with `picking`), `tuning` and `export`
+the operators; `command`, `arguments` and `input_arguments` the same from the command line, `given_cameras` known
+cameras; `scene` the builders. Only `register` makes anything known to Blender.
 """
 
 
@@ -11,10 +11,23 @@ def register() -> None:
     """Make settings and operators known to Blender."""
     import bpy
 
-    from . import command, export, log, models, pictures, reconstruct, reconstructions, runtime, session, settings
+    from . import (
+        command,
+        export,
+        log,
+        models,
+        pictures,
+        placement,
+        reconstruct,
+        reconstructions,
+        runtime,
+        session,
+        settings,
+        tuning,
+    )
 
     models.catalogue.refresh()
-    for module in (settings, pictures, reconstruct, reconstructions, export, models, runtime, log):
+    for module in (settings, pictures, reconstruct, reconstructions, placement, tuning, export, models, runtime, log):
         for kind in module.CLASSES:
             bpy.utils.register_class(kind)
     settings.register()
@@ -27,12 +40,25 @@ def unregister() -> None:
     """Take back everything `register` made known, in reverse; a run that is not over ends."""
     import bpy
 
-    from . import command, export, log, models, pictures, reconstruct, reconstructions, runtime, session, settings
+    from . import (
+        command,
+        export,
+        log,
+        models,
+        pictures,
+        placement,
+        reconstruct,
+        reconstructions,
+        runtime,
+        session,
+        settings,
+        tuning,
+    )
 
     command.unregister()
     runtime.unregister()
     session.unregister()
     settings.unregister()
-    for module in (log, runtime, models, export, reconstructions, reconstruct, pictures, settings):
+    for module in (log, runtime, models, export, tuning, placement, reconstructions, reconstruct, pictures, settings):
         for kind in reversed(module.CLASSES):
             bpy.utils.unregister_class(kind)

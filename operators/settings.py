@@ -18,6 +18,7 @@ from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision,
 from . import models
 from .inputs import Inputs, PictureItem
 from .scene import BuildOptions
+from .scene.placement import Placement
 
 MIXED_SIZES: Final = (
     ("auto", "Automatic", "Keep every picture whole"),
@@ -49,6 +50,15 @@ PRECISIONS: Final = (
     ("fp32", "Full", "32 bits: exact, and twice the memory"),
     ("bf16", "bfloat16", "16 bits with the range of 32: NVIDIA cards from 2020 on"),
     ("fp16", "Half", "16 bits: older graphics cards"),
+)
+SCALES: Final = (
+    ("AS_PREDICTED", "As Predicted", "The scale that the reconstruction was built with"),
+    ("METRIC", "Metric", "Metres of the scene, for models that know metres"),
+)
+UPS: Final = (
+    ("AS_PREDICTED", "As Predicted", "The first picture's camera stays level and looks along Y"),
+    ("GROUND", "Ground", "The floor that most points lie on becomes level"),
+    ("CAMERAS", "Cameras", "What is up for all cameras together becomes up"),
 )
 
 
@@ -121,6 +131,21 @@ class ReconstructionSettings(bpy.types.PropertyGroup):
         "none",
         default=True,
     )
+    scale_mode: EnumProperty(  # type: ignore[valid-type]
+        name="Scale", description="How large new reconstructions are, unless known cameras tell it", items=SCALES
+    )
+    up_mode: EnumProperty(  # type: ignore[valid-type]
+        name="Up",
+        description="How new reconstructions are levelled; by their cameras where they have no floor",
+        items=UPS,
+        default="GROUND",
+    )
+    floor_to_zero: BoolProperty(  # type: ignore[valid-type]
+        name="Floor at Zero", description="Put the floor of new reconstructions at Z = 0", default=True
+    )
+    place_at_cursor: BoolProperty(  # type: ignore[valid-type]
+        name="At 3D Cursor", description="Bring the middle of new reconstructions, on their floor, to the 3D cursor"
+    )
     device: EnumProperty(name="Device", description="Where the network runs", items=DEVICES)  # type: ignore[valid-type]
     precision: EnumProperty(  # type: ignore[valid-type]
         name="Precision", description="Number format of the network", items=PRECISIONS
@@ -177,6 +202,11 @@ def build_options_from(settings: Any) -> BuildOptions:
         point_cloud=settings.makes_point_cloud,
         meshes=settings.makes_meshes,
     )
+
+
+def placement_from(settings: Any) -> Placement:
+    """Say how a new reconstruction is placed, for `scene.placement.apply_placement`."""
+    return Placement(settings.scale_mode, settings.up_mode, settings.floor_to_zero, settings.place_at_cursor)
 
 
 def register() -> None:

@@ -143,3 +143,12 @@ def _fitted(points: FloatArray, weight: FloatArray, up: FloatArray) -> tuple[Flo
     normal = np.linalg.eigh((weight[:, None] * from_centre).T @ from_centre)[1][:, 0]
     normal = normal * np.sign(normal @ up)
     return normal, float(-normal @ centre)
+
+
+def levelling(up: FloatArray) -> FloatArray:
+    """Return the smallest rotation [3, 3] that takes a direction [3], of any length, to +Z."""
+    x, y, z = np.asarray(up, dtype=np.float64) / np.linalg.norm(up)
+    if z < -1.0 + 1e-9:
+        return np.diag((1.0, -1.0, -1.0))
+    cross = np.array([[0.0, 0.0, -x], [0.0, 0.0, -y], [x, y, 0.0]])  # of up × Z
+    return np.asarray(np.eye(3) + cross + cross @ cross / (1.0 + z))

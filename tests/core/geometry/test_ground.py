@@ -151,3 +151,20 @@ def test_without_cameras_the_given_up_is_enough():
     points = room(8)
     floor = g.find_ground(points, np.full(len(points), 4.0), np.ones(len(points)), 7.0 * UP, np.empty((0, 3)))
     assert tilt(floor.normal) < 0.5
+
+
+@settings(deadline=None)
+@given(st.tuples(*[st.floats(-10, 10)] * 3).filter(lambda v: np.linalg.norm(v) > 1e-3))
+def test_levelling_is_the_smallest_rotation_that_puts_up_on_top(up):
+    up = np.array(up)
+    rotation = g.levelling(up)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+    assert np.linalg.det(rotation) == pytest.approx(1.0)
+    np.testing.assert_allclose(rotation @ up / np.linalg.norm(up), UP, atol=1e-6)
+    angle = np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))
+    assert angle == pytest.approx(np.radians(tilt(up / np.linalg.norm(up))), abs=1e-5)
+
+
+def test_what_is_up_already_does_not_turn_and_what_hangs_is_turned_over():
+    assert np.array_equal(g.levelling(UP), np.eye(3))
+    np.testing.assert_allclose(g.levelling(-UP) @ -UP, UP)

@@ -1,0 +1,102 @@
+"""What stands below a root, read back from the scene: so a fit works in any file, with or without the saved folder."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...core.geometry.cameras import BLENDER_FROM_FIRST_VIEW, blender_from_opencv, nearest_rigid
+from ...core.geometry.ground import Ground, find_ground, mean_up
+from ...core.types import FloatArray
+from .cameras import is_ours
+
+SAMPLES = 60_000  # points that fits look at, of all views together
+EDGE = 0.1  # a larger jump in depth is the edge of something: its points hang in the air
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Geometry and cameras of one reconstruction in the axes and unit of its root."""
+
+    points: FloatArray
+    """[N, 3] an even sample of what is neither sky, masked nor on an edge in depth."""
+    depth: FloatArray
+    """[N] along the axis of the camera that saw it, > 0."""
+    weight: FloatArray
+    """[N] confidence, or 1."""
+    cameras: FloatArray
+    """[V, 4, 4] OpenCV axes; where no camera was built, one at the origin that looks along +Y."""
+
+    @cached_property
+    def up(self) -> FloatArray:
+        """[3] the cameras' mean up."""
+        return mean_up(self.cameras)
+
+    @cached_property
+    def ground(self) -> Ground | None:
+        """The floor, if there is one."""
+        return find_ground(self.points, self.depth, self.weight, self.up, self.cameras[:, :3, 3])
+
+
+def survey(root: bpy.types.Object) -> Survey:
+    """Read what hangs below a root, hidden or not; the cut of its modifiers does not count."""
+    below = list(root.children_recursive)
+    cameras = [blender_from_opencv(_root_from(item, root)) for item in below if is_ours(item)]
+    parts = _measured(below)
+    read = [_read(item, root, -(-_count(parts) // SAMPLES)) for item in parts] or [np.empty((0, 5))]
+    points, depth, weight = np.split(np.concatenate(read), (3, 4), axis=1)
+    return Survey(
+        points,
+        depth[:, 0],
+        weight[:, 0],
+        nearest_rigid(np.stack(cameras)) if cameras else BLENDER_FROM_FIRST_VIEW[None],
+    )
+
+
+def _root_from(item: bpy.types.Object, root: bpy.types.Object) -> FloatArray:
+    """Return the transform [4, 4] from an object to the root above it, without waiting for an evaluation."""
+    transform = np.eye(4)
+    while item != root and item.parent is not None:
+        transform = np.array(item.matrix_parent_inverse @ item.matrix_basis, dtype=np.float64) @ transform
+        item = item.parent
+    return transform
+
+
+def _measured(items: list[bpy.types.Object]) -> list[bpy.types.Object]:
+    """Return the point clouds, or else the meshes, that came from a reconstruction: they know their depth."""
+    kinds: dict[str, list[bpy.types.Object]] = {"POINTCLOUD": [], "MESH": []}
+    for item in items:
+        data: Any = item.data
+        if item.type in kinds and "depth" in data.attributes:
+            kinds[item.type].append(item)
+    return kinds["POINTCLOUD"] or kinds["MESH"]
+
+
+def _count(items: list[bpy.types.Object]) -> int:
+    data: list[Any] = [item.data for item in items]
+    return sum(len(one.attributes["position"].data) for one in data)
+
+
+def _read(item: bpy.types.Object, root: bpy.types.Object, step: int) -> FloatArray:
+    """Return every so many of an object's points: position in the root's frame, depth and weight [N, 5]."""
+    data: Any = item.data
+    step = max(1, step)
+    positions = _values(data, "position", "vector", 3).reshape(-1, 3)[::step]
+    depth, confidence, jump, sky, mask = (
+        _values(data, name)[::step] for name in ("depth", "confidence", "depth_jump", "sky", "mask")
+    )
+    counts = (depth > 0.0) & np.isfinite(depth) & (jump <= EDGE) & (sky < 0.5) & (mask < 0.5)
+    root_from_item = _root_from(item, root)
+    placed = positions @ root_from_item[:3, :3].T + root_from_item[:3, 3]
+    return np.column_stack([placed, depth, confidence if confidence.any() else np.ones_like(depth)])[counts]
+
+
+def _values(data: Any, name: str, key: str = "value", width: int = 1) -> FloatArray:
+    """Return an attribute of the points [N · width], or zeros where there is none."""
+    attribute = data.attributes.get(name)
+    values = np.zeros(width * len(data.attributes["position"].data), dtype=np.float32)
+    if attribute is not None and attribute.domain == "POINT":
+        attribute.data.foreach_get(key, values)
+    return np.asarray(values, dtype=np.float64)
