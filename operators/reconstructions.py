@@ -1,5 +1,6 @@
 """Saved reconstructions: open one without any network, and save what was just made."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -8,13 +9,17 @@ from bpy.props import BoolProperty, StringProperty
 
 from ..core.errors import ImageToSceneError
 from ..core.storage import load, save
-from .context import Options, Outcome, manager_of, scene_of, settings_of
-from .scene import build, find_roots, root_of
-from .session import session
+from .context import Outcome, manager_of, scene_of, settings_of
+from .memory import remember_folder, remembered_folder
+from .scene import find_roots, root_of
+from .session import Task, session
 from .settings import build_options_from
+from .work import Order, SteppedOperator
+
+NOT_SAVED: Final = "Its depth was not saved before Blender was closed, or moved since: press Run Again, then save"
 
 
-class IMAGETOSCENE_OT_open_reconstruction(bpy.types.Operator):
+class IMAGETOSCENE_OT_open_reconstruction(SteppedOperator, bpy.types.Operator):
     """Choose the folder of a saved reconstruction and build it; no network is needed"""
 
     bl_idname = "image_to_scene.open_reconstruction"
@@ -24,24 +29,28 @@ class IMAGETOSCENE_OT_open_reconstruction(bpy.types.Operator):
     directory: StringProperty(name="Folder", subtype="DIR_PATH")  # type: ignore[valid-type]
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Nothing else is being built."""
+        cls.poll_message_set("A reconstruction is running")
+        return context.scene is not None and session.run is None
+
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
         """Ask for the folder."""
         manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> Outcome:
-        """Build what the sidebar says is to be built."""
+        """Build what the sidebar says is to be built, in slices where the file browser was used for the folder."""
+        if self.options.is_invoke and not bpy.app.background:
+            return self.go_modal(context)
+        return super().execute(context)
+
+    def begin(self, context: bpy.types.Context) -> tuple[Task, Order, bpy.types.Scene]:
+        """Take the folder as it is; its copies of pictures stay where they are."""
         folder = Path(bpy.path.abspath(self.directory))
-        try:
-            reconstruction = load(folder)
-            built = build(reconstruction, build_options_from(settings_of(context)), scene_of(context))
-        except ImageToSceneError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        session.keep(built.root, reconstruction, folder)
-        for warning in built.warnings:
-            self.report({"WARNING"}, warning)
-        return {"FINISHED"}
+        options = replace(build_options_from(settings_of(context)), packs_copies=False)
+        return session.open(folder), Order(options, saved=True), scene_of(context)
 
 
 class IMAGETOSCENE_OT_save_reconstruction(bpy.types.Operator):
@@ -49,15 +58,16 @@ class IMAGETOSCENE_OT_save_reconstruction(bpy.types.Operator):
 
     bl_idname = "image_to_scene.save_reconstruction"
     bl_label = "Save Reconstruction"
-    bl_options: Options = set()  # nothing in the file changes, so there is nothing to undo
+    bl_options = {"UNDO"}  # the root learns where it is
 
     filepath: StringProperty(name="Folder", subtype="FILE_PATH")  # type: ignore[valid-type]
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """There is one that was made or opened since Blender was started."""
-        cls.poll_message_set("Nothing was reconstructed or opened since Blender was started")
-        return saved_folder(context) is not None
+        """There is one, made since Blender was started or saved before."""
+        root = active_root(context)
+        cls.poll_message_set("There is no reconstruction" if root is None else NOT_SAVED)
+        return root is not None and saved_folder(root) is not None
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
         """Ask for the folder's name."""
@@ -68,10 +78,11 @@ class IMAGETOSCENE_OT_save_reconstruction(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         """Write it, whole or not at all."""
-        source, target = saved_folder(context), Path(bpy.path.abspath(self.filepath))
+        root, target = active_root(context), Path(bpy.path.abspath(self.filepath))
         try:
-            if source is not None:
+            if root is not None and (source := saved_folder(root)) is not None:
                 save(load(source), target)
+                remember_folder(root, target)
         except ImageToSceneError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -89,7 +100,6 @@ def active_root(context: bpy.types.Context) -> bpy.types.Object | None:
     return root_of(context.active_object) or next(reversed(find_roots(context.scene)), None)
 
 
-def saved_folder(context: bpy.types.Context) -> Path | None:
-    """Return where the active reconstruction is saved in this session."""
-    root = active_root(context)
-    return session.folder_of(root) if root else None
+def saved_folder(root: bpy.types.Object) -> Path | None:
+    """Return where a reconstruction is: in this session's scratch folder, else where the artist saved it."""
+    return session.folder_of(root) or remembered_folder(root)

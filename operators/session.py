@@ -8,7 +8,7 @@ import logging
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,57 @@ POINTS_KEY: Final = "image_to_scene_points"
 """Custom property of a root empty: how many pixels have a place in space."""
 
 
-class Run:
+class Task:
+    """What occupies the session and ends in saved reconstructions: a run of the worker, or a folder to open.
+
+    Args:
+        stage: What it does first, for the artist.
+        folders: Where its reconstructions are saved, if they are already.
+    """
+
+    def __init__(self, stage: str, folders: tuple[Path, ...] = ()) -> None:
+        self.progress = Progress(stage, 0, 1)
+        self.warnings: list[str] = []
+        self.folders = folders
+        self.error: ImageToSceneError | None = None
+        self.is_done = bool(folders)
+        """Whether its reconstructions are saved, or it failed."""
+        self.is_cancelling = False
+        self.at_end = ExitStack()
+        """What is to be undone when the session is done with it, however it ends."""
+
+    @property
+    def status(self) -> str:
+        """How far it is, for the artist."""
+        step = self.progress
+        return "Cancelling" if self.is_cancelling else f"{step.stage} {step.done}/{step.total}"
+
+    def advance(self) -> bool:
+        """Take what was said since the last call; return whether the run is over. Never waits."""
+        return self.is_done
+
+    def cancel(self) -> None:
+        """Ask it to stop."""
+        self.is_cancelling = True
+
+    def reconstructions(self) -> list[Reconstruction]:
+        """Load what was saved; pixels are read when they are used.
+
+        Raises:
+            ImageToSceneError: The run failed or was cancelled.
+            StorageError: What was saved cannot be read.
+        """
+        from ..core.storage import load
+
+        if self.error is not None:
+            raise self.error
+        return [load(folder) for folder in self.folders]
+
+    def discard(self) -> None:
+        """Remove what it made."""
+
+
+class Run(Task):
     """One request in the worker, from submission to its answer.
 
     Args:
@@ -43,23 +93,12 @@ class Run:
     """
 
     def __init__(self, worker: Worker, request: Request, folder: Path) -> None:
-        self.progress = Progress("Starting", 0, 1)
+        super().__init__("Starting")
         warning = resolution_warning(request)
-        self.warnings: list[str] = [warning] if warning else []
-        self.folders: tuple[Path, ...] = ()
-        self.error: ImageToSceneError | None = None
-        self.is_done = False
-        self.is_cancelling = False
-        self.on_end: Callable[[], None] = lambda: None
+        self.warnings += [warning] if warning else []
         self._worker = worker
         self._folder = folder
         worker.submit(request, folder)
-
-    @property
-    def status(self) -> str:
-        """How far it is, for the artist."""
-        step = self.progress
-        return "Cancelling" if self.is_cancelling else f"{step.stage} {step.done}/{step.total}"
 
     def advance(self) -> bool:
         """Take what the worker said since the last call; return whether the run is over. Never waits."""
@@ -69,21 +108,8 @@ class Run:
 
     def cancel(self) -> None:
         """Ask the worker to stop; the run is over within a second, with a `CancelledError`."""
-        self.is_cancelling = True
+        super().cancel()
         self._worker.cancel()
-
-    def reconstructions(self) -> list[Reconstruction]:
-        """Load what the worker saved.
-
-        Raises:
-            ImageToSceneError: The run failed or was cancelled.
-            StorageError: What it saved cannot be read.
-        """
-        from ..core.storage import load
-
-        if self.error is not None:
-            raise self.error
-        return [load(folder) for folder in self.folders]
 
     def discard(self) -> None:
         """Remove what was saved, whole or not."""
@@ -106,7 +132,7 @@ class Session:
     """The worker and its results, from registration to unregistration."""
 
     def __init__(self) -> None:
-        self.run: Run | None = None
+        self.run: Task | None = None
         self._worker: Worker | None = None
         self._python: Path | None = None
         self._results: dict[str, Path] = {}
@@ -130,18 +156,30 @@ class Session:
         if self._worker is None or (python != self._python and self.run is None):
             self.close_worker()
             self._worker, self._python = Worker(python), python
-        self.run = Run(self._worker, request, self._new_folder())
+        run = Run(self._worker, request, self._new_folder())
+        self.run = run
+        return run
+
+    def open(self, folder: Path) -> Task:
+        """Occupy the session with a folder to build from.
+
+        Raises:
+            WorkerError: A run is not over yet.
+        """
+        if self.run is not None:
+            raise WorkerError("A reconstruction is already running: wait for it or cancel it first.")
+        self.run = Task("Opening", (folder,))
         return self.run
 
-    def finish(self, run: Run) -> None:
-        """Forget a run that is over, or end one that is not: its worker is closed and nothing comes of it."""
-        if self.run is run:
+    def finish(self, task: Task) -> None:
+        """Forget a task that is over, or end one that is not: its worker is closed and nothing comes of it."""
+        if self.run is task:
             self.run = None
-            run.on_end()
-            if not run.is_done:
+            task.at_end.close()
+            if not task.is_done:
                 self.close_worker()
-            if not run.folders:
-                run.discard()
+            if not set(task.folders) & set(self._results.values()):
+                task.discard()
 
     def close_worker(self) -> None:
         """End the worker's process, which frees the GPU."""
@@ -159,11 +197,10 @@ class Session:
             self._scratch.cleanup()
             self._scratch = None
 
-    def keep(self, root: bpy.types.Object, reconstruction: Reconstruction, folder: Path) -> None:
+    def keep(self, root: bpy.types.Object, folder: Path) -> None:
         """Remember which saved reconstruction a root was built from; the .blend never learns the path."""
         key = uuid.uuid4().hex
         root[RECONSTRUCTION_KEY] = key
-        root[POINTS_KEY] = count_points(reconstruction)
         self._results[key] = folder
 
     def folder_of(self, root: bpy.types.Object) -> Path | None:

@@ -13,7 +13,7 @@ from image_to_scene.core import types
 from image_to_scene.core.errors import CancelledError
 from image_to_scene.core.storage import load
 from image_to_scene.operators import export, inputs, log, models, pictures, reconstruct, reconstructions, runtime, settings
-from image_to_scene.operators.reconstruct import find_scene
+from image_to_scene.operators.scene.transaction import find_scene
 from image_to_scene.operators.scene import find_roots
 from image_to_scene.operators.session import session
 
@@ -297,7 +297,7 @@ def test_opening_a_file_ends_the_run(ready):
 def test_disabling_the_add_on_ends_the_run_and_it_can_be_enabled_again(ready):
     run = started(ready)
     pid, scratch, ends = process(), Path(session._scratch.name), []
-    run.on_end = lambda: ends.append(1)
+    run.at_end.callback(ends.append, 1)
     image_to_scene.unregister()
     try:
         assert ends == [1]

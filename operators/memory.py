@@ -1,0 +1,69 @@
+"""What a root remembers, in the .blend: what was asked for, and where its reconstruction is saved.
+
+Both are custom properties with JSON in them, so that they go wherever the root goes.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import bpy
+
+from ..core.errors import StorageError, WorkerError
+from ..core.storage import is_reconstruction
+from ..core.types import Request
+from ..core.worker.protocol import request_from_json, request_to_json
+from .scene import BuildOptions
+
+REQUEST_KEY: Final = "image_to_scene_request"
+SAVED_KEY: Final = "image_to_scene_saved"
+
+
+def remember_request(root: bpy.types.Object, request: Request, options: BuildOptions) -> None:
+    """Write down what a root was built from; `options` say which of its views have cameras in the scene."""
+    memory = {
+        "request": request_to_json(request),
+        "without_camera": list(options.without_camera),
+        "clip_start": options.clip_start,
+    }
+    root[REQUEST_KEY] = json.dumps(memory)
+
+
+def has_request(root: bpy.types.Object) -> bool:
+    """Tell whether a root remembers what it was built from."""
+    return REQUEST_KEY in root
+
+
+def remembered_request(root: bpy.types.Object) -> tuple[Request, dict[str, Any]]:
+    """Return what a root was built from, and the `BuildOptions` that belong to its views.
+
+    Raises:
+        StorageError: It remembers nothing, or not in a form that this version knows.
+    """
+    try:
+        memory = json.loads(root[REQUEST_KEY])
+        options = {"without_camera": tuple(memory["without_camera"]), "clip_start": float(memory["clip_start"])}
+        return request_from_json(memory["request"]), options
+    except (KeyError, TypeError, ValueError, WorkerError) as error:
+        raise StorageError(
+            f"{root.name} does not tell how it was made: add its pictures to the list and press Reconstruct."
+        ) from error
+
+
+def remember_folder(root: bpy.types.Object, folder: Path) -> None:
+    """Write down where a root's reconstruction is saved: by its full path, and as seen from the .blend."""
+    places = [str(folder)]
+    if bpy.data.filepath:
+        with contextlib.suppress(ValueError):  # Windows: another drive has no relative path
+            places.append(bpy.path.relpath(str(folder)))
+    root[SAVED_KEY] = json.dumps(places)
+
+
+def remembered_folder(root: bpy.types.Object) -> Path | None:
+    """Return where a root's reconstruction is saved; None where it never was, or is there no more."""
+    try:
+        places = [Path(bpy.path.abspath(place)) for place in json.loads(root.get(SAVED_KEY, "[]"))]
+    except (TypeError, ValueError):
+        return None
+    return next((place for place in places if is_reconstruction(place)), None)
