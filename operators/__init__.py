@@ -1,9 +1,9 @@
 """What an artist can do: one file a verb.
 
 `settings` what is asked for, `models` what there is to choose from, `session` the worker and what it made; `inputs`
-from the picture list to views; `reconstruct`, `pictures`, `reconstructions`, `placement` (with `picking`), `tuning` and `export`
-the operators; `command`, `arguments` and `input_arguments` the same from the command line, `given_cameras` known
-cameras; `scene` the builders. Only `register` makes anything known to Blender.
+from the picture list to views; `reconstruct`, `pictures`, `reconstructions`, `placement` (with `picking`), `tuning` and
+`export` the operators; `command`, `arguments` and `input_arguments` the same from the command line, `given_cameras`
+known cameras; `scene` the builders. Only `register` makes anything known to Blender.
 """
 
 

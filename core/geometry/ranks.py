@@ -19,7 +19,7 @@ class ConfidenceRanks:
     """
 
     def __init__(self) -> None:
-        self._counts = np.zeros(int(_bins(MOST[None])[0]) + 1, dtype=np.int64)
+        self._counts = np.zeros(int(_bins(np.array([MOST]))[0]) + 1, dtype=np.int64)
         self._ranks: NDArray[np.float32] | None = None
 
     def add(self, confidence: FloatArray | None) -> None:
@@ -49,7 +49,8 @@ class ConfidenceRanks:
 
 def _excess(confidence: FloatArray) -> NDArray[np.float32]:
     excess = np.asarray(confidence, dtype=np.float32) - np.float32(1.0)
-    return np.clip(np.nan_to_num(excess, nan=MOST, posinf=MOST, neginf=MOST), LEAST, MOST)
+    known: NDArray[np.float32] = np.clip(np.where(np.isfinite(excess), excess, MOST), LEAST, MOST)
+    return known
 
 
 def _bins(excess: NDArray[np.float32]) -> NDArray[np.int32]:

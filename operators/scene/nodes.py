@@ -37,10 +37,11 @@ class Graph:
 
     def __init__(self, name: str, inputs: Sequence[Input], outputs: dict[str, Kind]) -> None:
         self.group: Any = bpy.data.node_groups.new(name, "GeometryNodeTree")
+        interface: Any = self.group.interface
         for output_name, kind in outputs.items():
-            self.group.interface.new_socket(output_name, in_out="OUTPUT", socket_type=f"NodeSocket{kind}")
+            interface.new_socket(output_name, in_out="OUTPUT", socket_type=f"NodeSocket{kind}")
         for item in inputs:
-            socket = self.group.interface.new_socket(item.name, in_out="INPUT", socket_type=f"NodeSocket{item.kind}")
+            socket = interface.new_socket(item.name, in_out="INPUT", socket_type=f"NodeSocket{item.kind}")
             socket.description = item.tooltip
             if item.default is not None:
                 socket.default_value = item.default
@@ -66,8 +67,8 @@ class Graph:
             values: For its inputs in their order, of those that its settings leave in use; None leaves one alone.
             settings: Properties of the node, set before its inputs are looked at.
         """
-        given = [value.node.name for value in values if isinstance(value, bpy.types.NodeSocket)]
-        node = self._placed(kind, 1 + max((self._columns[name] for name in given), default=0))
+        columns = [self._columns[value.node.name] for value in values if _is_socket(value)]
+        node = self._placed(kind, 1 + max(columns, default=0))
         for name, value in settings.items():
             setattr(node, name, value)
         self._connect(node, values)
@@ -123,7 +124,7 @@ class Graph:
 
     def _connect(self, node: Any, values: Sequence[Socket]) -> None:
         for socket, value in zip(used(node.inputs), values, strict=False):
-            if isinstance(value, bpy.types.NodeSocket):
+            if _is_socket(value):
                 self.group.links.new(value, socket)
             elif value is not None:
                 socket.default_value = value
@@ -134,6 +135,10 @@ class Graph:
         self._columns[node.name] = column
         node.location = (COLUMN * column, -ROW * row)
         return node
+
+
+def _is_socket(value: Socket) -> bool:
+    return isinstance(value, bpy.types.NodeSocket)
 
 
 def used(sockets: Any) -> list[Socket]:

@@ -119,14 +119,15 @@ def add_controls(
         given: From `what_is_given`.
         soft_limits: Where the sliders of settings end, by their names.
     """
+    item: Any = root
     for name, control in CONTROLS.items():
         if control.needs in given:
             first = getattr(tuning, name)
-            root[name] = root.get(name, first)
+            item[name] = item.get(name, first)
             ends = {"soft_max": soft_limits[name]} if name in soft_limits else {}
-            root.id_properties_ui(name).update(**control.limits, **ends, default=first, description=control.tooltip)
-        elif name in root:
-            del root[name]
+            item.id_properties_ui(name).update(**control.limits, **ends, default=first, description=control.tooltip)
+        elif name in item:
+            del item[name]
 
 
 def tune_meshes(meshes: Sequence[bpy.types.Object], shapes: Sequence[tuple[int, int]], root: bpy.types.Object) -> None:
@@ -145,7 +146,8 @@ def tune_clouds(clouds: Sequence[bpy.types.Object], material: bpy.types.Material
 
 def controls_of(root: bpy.types.Object) -> dict[str, Control]:
     """Return the controls that a root has, in the order in which to show them; none on what is no root of ours."""
-    return {name: control for name, control in CONTROLS.items() if name in root}
+    item: Any = root
+    return {name: control for name, control in CONTROLS.items() if name in item}
 
 
 def get_tuning(root: bpy.types.Object) -> Tuning:

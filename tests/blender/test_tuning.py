@@ -13,7 +13,8 @@ from image_to_scene.core.geometry.ranks import ConfidenceRanks
 from image_to_scene.core.geometry.surfaces import MEASURES, grid_surface, point_cloud
 from image_to_scene.core.types import Reconstruction
 from image_to_scene.operators.scene import BuildOptions, Tuning, build, get_tuning, set_tuning
-from image_to_scene.operators.scene.tuning import controls_of, first_tuning
+from image_to_scene.operators.scene.tuning import CONTROLS, controls_of, first_tuning
+from image_to_scene.panels.tuning import SECTIONS
 
 ALL = Tuning(confidence_percentile=0.0, depth_jump=0.0, remove_sky=False, remove_masked=False)
 TUNINGS = [
@@ -370,3 +371,20 @@ def test_it_stays_live_in_a_file_that_is_opened_without_the_add_on_and_without_s
     assert not has_addon
     assert [[tuple(item) for item in shown] for shown in found] == expected
     assert len({str(item) for item in expected}) == len(expected)
+
+
+def test_the_window_comes_back_to_what_was_built(make_view):
+    built = built_from(make_view(), tuning=replace(ALL, mesh_step=3))
+    set_tuning(built.root, replace(ALL, mesh_step=1, confidence=2.0))
+    assert bpy.ops.image_to_scene.reset_tuning() == {"FINISHED"}
+    assert asdict(get_tuning(built.root)) == pytest.approx(
+        asdict(replace(ALL, mesh_step=3, remove_sky=True, remove_masked=True))
+    )
+
+
+def test_the_window_offers_nothing_where_there_is_nothing():
+    assert not bpy.ops.image_to_scene.reset_tuning.poll()
+
+
+def test_every_control_has_its_place_in_the_panel():
+    assert [name for section in SECTIONS for name in section] == list(CONTROLS)

@@ -1,0 +1,33 @@
+"""The tuning comes back to what a reconstruction was built with; all else is done by its root's properties."""
+
+from typing import Final
+
+import bpy
+
+from .context import Options, Outcome
+from .reconstructions import active_root
+from .scene.tuning import controls_of, first_tuning, set_tuning
+
+
+class IMAGETOSCENE_OT_reset_tuning(bpy.types.Operator):
+    """Show the reconstruction as it was when it was built"""
+
+    bl_idname = "image_to_scene.reset_tuning"
+    bl_label = "Reset"
+    bl_options: Options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is something to tune."""
+        root = active_root(context)
+        return root is not None and bool(controls_of(root))
+
+    def execute(self, context: bpy.types.Context) -> Outcome:
+        """Set the root's properties."""
+        root = active_root(context)
+        if root is not None:
+            set_tuning(root, first_tuning(root))
+        return {"FINISHED"}
+
+
+CLASSES: Final = (IMAGETOSCENE_OT_reset_tuning,)
