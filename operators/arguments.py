@@ -13,6 +13,7 @@ from ..core.errors import StorageError
 from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request, View
 from .input_arguments import add_inputs
 from .scene import BuildOptions
+from .tuning_arguments import add_tuning, tuning_from
 from .usage import Parser, UsageError, path, positive
 
 OUTPUTS: Final = (".glb", ".blend")
@@ -88,6 +89,7 @@ def build_options_from(arguments: Namespace) -> BuildOptions:
         cameras="cameras" in arguments.build,
         point_cloud="points" in arguments.build,
         meshes="meshes" in arguments.build,
+        tuning=tuning_from(arguments),
     )
 
 
@@ -119,6 +121,7 @@ def _parser(program: str) -> ArgumentParser:
     add_inputs(parser)
     _add_model(parser)
     _add_geometry(parser)
+    add_tuning(parser)
     return parser
 
 

@@ -1,5 +1,6 @@
 """The tuning: what it shows is what numpy says, coarse meshes never show more, and a file needs no add-on for it."""
 
+import io
 import json
 import subprocess
 import sys
@@ -12,8 +13,11 @@ import pytest
 from image_to_scene.core.geometry.ranks import ConfidenceRanks
 from image_to_scene.core.geometry.surfaces import MEASURES, grid_surface, point_cloud
 from image_to_scene.core.types import Reconstruction
+from image_to_scene.operators import arguments
 from image_to_scene.operators.scene import BuildOptions, Tuning, build, get_tuning, set_tuning
 from image_to_scene.operators.scene.tuning import CONTROLS, controls_of, first_tuning
+from image_to_scene.operators.tuning_arguments import tuning_from
+from image_to_scene.operators.usage import UsageError
 from image_to_scene.panels.tuning import SECTIONS
 
 ALL = Tuning(confidence_percentile=0.0, depth_jump=0.0, remove_sky=False, remove_masked=False)
@@ -388,3 +392,23 @@ def test_the_window_offers_nothing_where_there_is_nothing():
 
 def test_every_control_has_its_place_in_the_panel():
     assert [name for section in SECTIONS for name in section] == list(CONTROLS)
+
+
+def parsed(*words):
+    return tuning_from(arguments.parse(["--images", "a.png", "--output", "b.glb", *words], io.StringIO(), "test"))
+
+
+def test_the_command_line_sets_every_field():
+    assert parsed() == Tuning()
+    words = "--confidence-percentile 0 --confidence 1.5 --depth-jump 0 --max-distance 20 --keep-sky --keep-masked"
+    more = "--point-size 2 --point-density 0.5 --mesh-step 3"
+    assert parsed(*words.split(), *more.split()) == Tuning(0.0, 1.5, 0.0, 20.0, False, False, 2.0, 0.5, 3)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--confidence-percentile=101", "--point-density=1.1", "--mesh-step=0", "--depth-jump=-1", "--confidence=nan"],
+)
+def test_the_command_line_refuses_what_makes_no_sense(words):
+    with pytest.raises(UsageError, match=words.split("=", maxsplit=1)[0]):
+        parsed(words)
