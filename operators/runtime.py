@@ -34,6 +34,8 @@ class Setup:
     """What goes on with the environment; changed by operators only."""
 
     def __init__(self) -> None:
+        self.lock = lockfile.LOCK
+        """Which packages an environment gets."""
         self.job: Installation | Removal | None = None
         """What runs now."""
         self.check: Check | None = None
@@ -74,7 +76,9 @@ class Setup:
     def is_outdated(self) -> bool:
         """Whether it was made from another lock than this version of the add-on has."""
         runtime = self.runtime
-        return runtime is not None and runtime.facts["fingerprint"] != _fingerprint()
+        return runtime is not None and runtime.facts["fingerprint"] != lockfile.fingerprint(
+            self.lock.read_text(encoding="utf-8")
+        )
 
     def start(self, job: Installation | Removal) -> None:
         """Start a job; `advance` ends it."""
@@ -132,12 +136,8 @@ class _Working:
         return setup.job is None and session.run is None
 
 
-class IMAGETOSCENE_OT_install_runtime(_Working, bpy.types.Operator):
-    """Create the environment that the network runs in: torch and what it needs, for this add-on alone"""
-
-    bl_idname = "image_to_scene.install_runtime"
-    bl_label = "Install Runtime"
-    bl_options = {"INTERNAL"}
+class _Installing(_Working):
+    """Ask, then install; an operator cannot be the base of another one, so this is that of two."""
 
     build: EnumProperty(name="Torch", description="Which build of torch to install", items=BUILD_ITEMS)  # type: ignore[valid-type]
     wheels: StringProperty(  # type: ignore[valid-type]
@@ -147,15 +147,16 @@ class IMAGETOSCENE_OT_install_runtime(_Working, bpy.types.Operator):
     )
     is_repair = False
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
+    def invoke(self: Any, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
         """Say what it costs and ask."""
         if bpy.app.background:
-            return self.execute(context)
+            outcome: Outcome = self.execute(context)
+            return outcome
         self._take_preferences(context)
         self._is_pressed = True
         return manager_of(context).invoke_props_dialog(self, width=420, title=self.bl_label, confirm_text="Install")
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self: Any, _context: bpy.types.Context) -> None:
         """Name the size, the source and the place."""
         layout: Any = self.layout
         size = size_of(BUILDS[self.build])
@@ -167,17 +168,20 @@ class IMAGETOSCENE_OT_install_runtime(_Working, bpy.types.Operator):
         layout.prop(self, "build")
         layout.prop(self, "wheels")
 
-    def execute(self, context: bpy.types.Context) -> Outcome:
+    def execute(self: Any, context: bpy.types.Context) -> Outcome:
         """Install."""
+        if self.is_repair:
+            session.close_worker()  # it may run in what is repaired
         try:
             if not self._is_pressed:
                 self._take_preferences(context)
-            return self._follow(self._job())
+            outcome: Outcome = self._follow(self._job())
         except ImageToSceneError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        return outcome
 
-    def _job(self) -> Installation:
+    def _job(self: Any) -> Installation:
         wheels = Path(bpy.path.abspath(self.wheels)) if self.wheels else None
         if wheels is not None and not wheels.is_dir():
             raise InstallError(f"The folder of wheels {wheels} is not there: choose another one.")
@@ -185,11 +189,10 @@ class IMAGETOSCENE_OT_install_runtime(_Working, bpy.types.Operator):
             raise InstallError(
                 "Blender's online access is off: allow it in Preferences > System, or name a folder of wheels."
             )
-        return Installation(
-            setup.store, Source(BUILDS[self.build], wheels), Path(sys.executable), is_repair=self.is_repair
-        )
+        source = Source(BUILDS[self.build], wheels)
+        return Installation(setup.store, source, Path(sys.executable), lock=setup.lock, is_repair=self.is_repair)
 
-    def _take_preferences(self, context: bpy.types.Context) -> None:
+    def _take_preferences(self: Any, context: bpy.types.Context) -> None:
         """Let the preferences say what the caller did not."""
         chosen = preferences_of(context)
         for name, preference in (("build", "runtime_build"), ("wheels", "runtime_wheels")):
@@ -197,22 +200,26 @@ class IMAGETOSCENE_OT_install_runtime(_Working, bpy.types.Operator):
                 setattr(self, name, getattr(chosen, preference))
 
 
-class IMAGETOSCENE_OT_repair_runtime(IMAGETOSCENE_OT_install_runtime):
+class IMAGETOSCENE_OT_install_runtime(_Installing, bpy.types.Operator):
+    """Create the environment that the network runs in: torch and what it needs, for this add-on alone"""
+
+    bl_idname = "image_to_scene.install_runtime"
+    bl_label = "Install Runtime"
+    bl_options = {"INTERNAL"}
+
+
+class IMAGETOSCENE_OT_repair_runtime(_Installing, bpy.types.Operator):
     """Make the environment whole again: without network where only Blender's Python moved, else by a new one"""
 
     bl_idname = "image_to_scene.repair_runtime"
     bl_label = "Repair Runtime"
+    bl_options = {"INTERNAL"}
     is_repair = True
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There is one."""
         return super().poll(context) and bool(setup.runtimes)
-
-    def execute(self, context: bpy.types.Context) -> Outcome:
-        """Repair; a worker that runs in it ends first."""
-        session.close_worker()
-        return super().execute(context)
 
 
 class IMAGETOSCENE_OT_remove_runtime(_Working, bpy.types.Operator):
@@ -352,10 +359,6 @@ def unregister() -> None:
 def _has_torch() -> bool:
     """Tell whether the Python that runs Blender has torch of its own, as those of Linux distributions may."""
     return any((Path(folder) / "torch").is_dir() for folder in site.getsitepackages())
-
-
-def _fingerprint() -> str:
-    return lockfile.fingerprint(lockfile.LOCK.read_text(encoding="utf-8"))
 
 
 def _tick() -> float | None:

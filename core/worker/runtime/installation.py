@@ -30,6 +30,7 @@ _FAILURES: Final = (
         ("Hash mismatch", "hash mismatch", "hashes provided", "doesn't match the hash"),
         "A package is not the one that this add-on was made with, so nothing was kept: try another index or folder",
     ),
+    (("ZIP file", "zip archive", "unexpected end of file"), "A package's file is broken: fetch it again"),
     (
         ("Failed to fetch", "error sending request", "dns error", "Connection refused", "timed out", "tls handshake"),
         "The package index cannot be reached: check the network and proxy, or install from a folder of wheels",

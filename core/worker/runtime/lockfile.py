@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 LOCK: Final = Path(__file__).with_name("requirements.lock")
 
-_PIN: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)")
+_PIN: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;]+)")
 _ACCELERATED: Final = re.compile(r"torch|triton|nvidia-|cuda-|pytorch-")
 """Packages that differ from one build of torch to another."""
 

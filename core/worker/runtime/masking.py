@@ -7,7 +7,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-_HOMES: Final = re.compile(r"(?i)(/home/|/Users/|[A-Z]:[\\/]+Users[\\/]+)([^\\/\s\"':]+)")
+_HOMES: Final = re.compile(
+    r"""(?ix) ( /home/ | /Users/ | [A-Z]:[\\/]+Users[\\/]+ )
+        ( [^\\/\r\n"':]+ (?=\\)    # names on Windows may have spaces
+        | [^\\/\s"':,;)]+ )"""
+)
 _SHORTEST_NAME: Final = 3
 """Shorter names are part of too many words."""
 
@@ -23,7 +27,7 @@ def masked(text: str, home: Path | None = None, user: str | None = None) -> str:
     home, user = home or Path.home(), _user() if user is None else user
     for written in {str(home), str(home).replace("\\", "/"), str(home).replace("\\", "\\\\")}:
         if len(Path(written).parts) > 1:  # not "/" alone
-            text = re.sub(rf"{re.escape(written)}(?![\w.-])", "~", text, flags=re.IGNORECASE)
+            text = re.sub(rf"(?<![\w.-]){re.escape(written)}(?![\w.-])", "~", text, flags=re.IGNORECASE)
     text = _HOMES.sub(lambda found: f"{found[1]}<user>", text)
     if len(user) >= _SHORTEST_NAME:
         text = re.sub(rf"(?i)(?<![a-z0-9]){re.escape(user)}(?![a-z0-9])", "<user>", text)

@@ -1,0 +1,310 @@
+"""Environments made from small wheels that stand in for torch and the rest, by the real uv."""
+
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from image_to_scene.core.errors import CancelledError, InstallError
+from image_to_scene.core.worker.client import find_python
+from image_to_scene.core.worker.runtime import uv
+from image_to_scene.core.worker.runtime.builds import BUILDS
+from image_to_scene.core.worker.runtime.installation import Installation, Removal, Source
+from image_to_scene.core.worker.runtime.store import MARK, Store, python_in
+
+WRITE_WHEELS = Path(__file__).resolve().parents[2] / "write_stand_in_wheels.py"
+write_wheel = runpy.run_path(str(WRITE_WHEELS))["write_wheel"]
+BASE = Path(sys.executable)
+PATIENCE = 60  # seconds; for a machine that is busy with other things
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory):
+    """Wheels, an index's wheels, and their lock."""
+    folder = tmp_path_factory.mktemp("packages") / "made"
+    subprocess.run([sys.executable, WRITE_WHEELS, folder], check=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def uv_is_there():
+    if not any(place.is_file() for place in uv._places()):
+        pytest.skip("uv is not installed beside this Python (requirements/development.txt)")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "Jürgens Ordner – 写真")
+
+
+@pytest.fixture
+def install(store, packages):
+    """Install, by default from the folder of wheels; return the job, which is over."""
+
+    def run(wheels=packages / "wheels", build="cpu", lock=packages / "requirements.lock", **options):
+        job = Installation(store, Source(BUILDS[build], wheels), BASE, lock=lock, **options)
+        job.start()
+        job.join(PATIENCE)
+        assert job.is_done
+        if job.runtime is not None:
+            job.tidy()
+        return job
+
+    return run
+
+
+@pytest.fixture
+def index(packages, monkeypatch):
+    """A package index on the loopback address; it stops in the middle of the file that `hangs` names."""
+    with Index(packages / "index") as server:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_port}/simple")
+        yield server
+
+
+class Index(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, folder):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.folder, self.hangs = folder, ""
+        self.reached, self.over = threading.Event(), threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *_error):
+        self.over.set()
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path.rstrip("/").rpartition("/")[2]
+        wheels = [wheel.name for wheel in self.server.folder.glob("*.whl")]
+        if name in wheels:
+            self.answer((self.server.folder / name).read_bytes(), name == self.server.hangs)
+        else:
+            files = [wheel for wheel in wheels if wheel.startswith(f"{name.replace('-', '_')}-")]
+            self.answer("".join(f'<a href="/files/{file}">{file}</a>' for file in files).encode())
+
+    def answer(self, content, hangs=False):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html" if content.startswith(b"<a") else "application/octet-stream")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if hangs:
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            self.server.reached.set()
+            self.server.over.wait(PATIENCE)
+        else:
+            self.wfile.write(content)
+
+    def log_message(self, *_words):
+        pass
+
+
+def imported(python, module):
+    words = [python, "-I", "-c", f"import {module}; print({module}.__version__)"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def left_in(store):
+    return sorted(path.name for path in store.root.iterdir()) if store.root.exists() else []
+
+
+def test_an_environment_from_a_folder_of_wheels_is_whole_and_is_what_the_worker_gets(store, install, monkeypatch):
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/never")
+    job = install()
+    assert job.error is None
+    runtime = store.current()
+    assert runtime == job.runtime
+    assert imported(runtime.python, "torch") == "2.13.0+cpu"
+    assert runtime.facts["packages"]["torch"] == "2.13.0+cpu"
+    assert runtime.facts["device"] == "CPU"
+    assert left_in(store) == ["1", uv.PROGRAM]
+    assert find_python(None, {}, runtime.python, None) == runtime.python
+
+
+def test_an_environment_from_an_index_is_checked_against_the_lock(store, install, index):
+    job = install(wheels=None, build="index")
+    assert job.error is None
+    assert imported(store.current().python, "torch") == "2.13.0"
+
+
+def test_a_second_one_replaces_the_first_only_when_it_is_whole(store, install, tmp_path):
+    first = install().runtime
+    assert install(wheels=tmp_path).error is not None
+    assert store.current() == first
+    second = install().runtime
+    assert store.current() == second
+    assert left_in(store) == [second.folder.name, uv.PROGRAM]
+
+
+def test_a_cancel_ends_all_programs_and_leaves_nothing_that_is_used(store, install, index, packages):
+    index.hangs = "torch-2.13.0-py3-none-any.whl"
+    source = Source(BUILDS["index"])
+    job = Installation(store, source, BASE, lock=packages / "requirements.lock")
+    job.start()
+    assert index.reached.wait(PATIENCE)
+    assert store.current() is None
+    program = job._runner._process
+    job.cancel()
+    job.join(PATIENCE)
+    assert isinstance(job.error, CancelledError)
+    assert program.returncode is not None
+    assert store.runtimes() == []
+    assert not any(name.isdecimal() for name in left_in(store))
+    index.hangs = ""
+    assert install(wheels=None, build="index").error is None
+
+
+def test_what_was_killed_half_way_is_never_used_and_goes_with_the_next_one(store, install):
+    folder = store.begin()
+    shutil.copytree(install().runtime.folder, folder, symlinks=True, dirs_exist_ok=True)
+    mark = (folder / MARK).read_text()
+    for text in ("", mark[: len(mark) // 2], "[]", "{}", '{"base": 3}'):
+        (folder / MARK).write_text(text)
+        assert [runtime.folder for runtime in store.runtimes()] == [folder.with_name("2")]
+    (folder / MARK).unlink()
+    (folder / f"{MARK}.part").write_text(mark)
+    assert store.current().folder.name == "2"
+    os.utime(folder / "unfinished", (0, 0))
+    assert install().runtime.folder.name == "3"
+    assert left_in(store) == ["3", uv.PROGRAM]
+
+
+def test_what_another_blender_is_making_stays(store, install):
+    theirs = store.begin()
+    ours = install().runtime.folder
+    assert theirs != ours
+    assert theirs.is_dir()
+
+
+def test_a_changed_wheel_is_refused_and_nothing_of_it_stays(store, install, packages, tmp_path):
+    wheels = Path(shutil.copytree(packages / "wheels", tmp_path / "wheels"))
+    write_wheel(wheels, "numpy", "numpy", "1.0", "__version__ = 'another'")
+    job = install(wheels=wheels)
+    assert isinstance(job.error, InstallError)
+    assert "not the one that this add-on was made with" in str(job.error)
+    assert store.current() is None
+    assert not any(name.isdecimal() for name in left_in(store))
+
+
+def test_a_changed_file_of_the_index_is_refused(store, install, index, packages, tmp_path):
+    index.folder = Path(shutil.copytree(packages / "index", tmp_path / "index"))
+    write_wheel(index.folder, "torch", "torch", "2.13.0", "__version__ = 'another'")
+    job = install(wheels=None, build="index")
+    assert "not the one that this add-on was made with" in str(job.error)
+    assert store.current() is None
+
+
+def test_a_wheel_that_was_cut_off_is_one_sentence(store, install, packages, tmp_path):
+    wheels = Path(shutil.copytree(packages / "wheels", tmp_path / "wheels"))
+    wheel = wheels / "torch-2.13.0+cpu-py3-none-any.whl"
+    wheel.write_bytes(wheel.read_bytes()[:-100])
+    assert "broken" in str(install(wheels=wheels).error)
+    assert store.current() is None
+
+
+@pytest.mark.parametrize(
+    ("wheels", "words"), [(True, "is not in the folder"), (False, "package index cannot be reached")]
+)
+def test_nothing_to_install_from_is_one_sentence(install, monkeypatch, tmp_path, wheels, words):
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    job = install(wheels=tmp_path if wheels else None, build="index")
+    assert isinstance(job.error, InstallError)
+    assert words in str(job.error)
+
+
+def test_packages_that_cannot_be_imported_make_no_environment(store, install, packages, tmp_path):
+    wheels = Path(shutil.copytree(packages / "wheels", tmp_path / "wheels"))
+    write_wheel(wheels, "torch", "torch", "2.13.0+cpu", "raise OSError('libcudart.so.13: cannot open')")
+    job = install(wheels=wheels)
+    assert "libcudart.so.13: cannot open" in str(job.error)
+    assert store.current() is None
+
+
+def test_another_uv_is_refused(store, tmp_path):
+    other = tmp_path / uv.PROGRAM
+    other.write_bytes(b"#!/bin/sh\n")
+    with pytest.raises(InstallError, match="not the uv that this add-on was made with"):
+        uv.install_uv(store.root, [other])
+    with pytest.raises(InstallError, match="without the program uv"):
+        uv.install_uv(store.root, [])
+    assert left_in(store) == []
+
+
+def test_uv_without_its_execute_bit_is_found_copied_and_runs(store, tmp_path, monkeypatch):
+    version = json.loads(uv.LOCK.read_text())["version"]
+    unpacked = tmp_path / "site-packages" / f"uv-{version}.data" / "scripts" / uv.PROGRAM
+    unpacked.parent.mkdir(parents=True)
+    shutil.copyfile(next(place for place in uv._places() if place.is_file()), unpacked)
+    assert not os.access(unpacked, os.X_OK)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages")])
+    assert next(iter(uv._places())) == unpacked
+    program = uv.install_uv(store.root, [unpacked])
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.split()[1] == version
+
+
+def test_a_base_that_moved_is_repaired_without_any_package(store, install, tmp_path):
+    folder = install().runtime.folder
+    mark = json.loads((folder / MARK).read_text())
+    gone = tmp_path / "blender-5.2.2" / "python3"
+    (folder / MARK).write_text(json.dumps(mark | {"base": str(gone)}))
+    if sys.platform != "win32":
+        python_in(folder).unlink()
+        python_in(folder).symlink_to(gone)
+    assert store.current() is None
+    assert "update of Blender" in store.runtimes()[0].problem
+    job = install(wheels=tmp_path, is_repair=True)
+    assert job.error is None
+    assert store.current().folder == folder
+    assert imported(store.current().python, "torch") == "2.13.0+cpu"
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_damage_is_repaired_by_a_new_one(store, install, harm):
+    folder = install().runtime.folder
+    (damaged,) = folder.glob("[Ll]ib/**/PIL/__init__.py")
+    harm(damaged)
+    job = install(is_repair=True)
+    assert job.error is None
+    assert store.current().folder != folder
+    assert not folder.exists()
+    assert imported(store.current().python, "PIL") == "1.0"
+
+
+def test_remove_frees_all_of_it(store, install):
+    install()
+    removal = Removal(store)
+    removal.start()
+    removal.join(PATIENCE)
+    assert removal.is_done
+    assert removal.error is None
+    assert not store.root.exists()
+    assert store.current() is None
+
+
+def test_the_log_and_the_numbers_of_an_installation_can_be_read_while_it_runs(store, packages, index):
+    index.hangs = "torch-2.13.0-py3-none-any.whl"
+    job = Installation(store, Source(BUILDS["index"]), BASE, lock=packages / "requirements.lock")
+    job.start()
+    assert index.reached.wait(PATIENCE)
+    assert job.text.startswith("Installing: ")
+    assert 0 <= job.progress < 1
+    deadline = time.monotonic() + PATIENCE
+    while not job.log and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert any("virtual environment" in line for line in job.log)
+    job.cancel()
+    job.join(PATIENCE)
