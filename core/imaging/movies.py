@@ -6,7 +6,8 @@ first is given, after the last the last.
 
 A frame arrives as a player shows it: turned as the display matrix says, stretched to square pixels (the longer way, so
 that none is lost) and in sRGB. YUV is converted by the matrix and range the movie names; where it names no matrix, by
-BT.601 up to standard definition and BT.709 above, as players guess. Wide and HDR colours are mapped to those of BT.709.
+BT.601 up to standard definition and BT.709 above, as players guess. Wide and HDR colours are brought to sRGB
+(`colours`).
 
 PyAV is imported when a movie is opened: only the worker has it, and may lack it where pictures are all it reads. A
 movie never reaches beyond its own file: no playlists, no network.
@@ -15,17 +16,20 @@ movie never reaches beyond its own file: no playlists, no network.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import dropwhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..types import ByteArray
+from .colours import is_wide, srgb_from_wide
 from .copies import write_copy
 from .flaws import UnreadableError, refuse_non_files
 
@@ -37,7 +41,8 @@ if TYPE_CHECKING:
     _Timed = tuple[int, VideoFrame]  # by the clock of the movie's container, in ticks
 
 _CONTAINERS: Final = "mov,matroska,webm,avi,flv,asf,mpeg,mpegts,mpegvideo,mxf,dv,ogg"
-_ONLY_FORWARD: Final = ("avi", "mpeg", "mpegvideo")  # their times are off by some frames after seeking
+_ONLY_FORWARD: Final = ("avi", "flv", "mpeg", "mpegvideo")  # after seeking, their times are off by some frames
+_DAMAGED: Final = "is cut off, damaged or not a movie of a known kind"
 _TOLERANCE: Final = 0.0006  # seconds; containers that count milliseconds round a frame's time by half of one
 _WORTH_SEEKING: Final = 2.0  # seconds; up to here, decoding on costs no more than decoding from a key frame
 _GOING_BACK: Final = (0.0, *(4.0**power for power in range(12)))  # seconds, to more than a month
@@ -45,8 +50,6 @@ _BEFORE_START: Final = -1.0  # seconds; decoding times run ahead of the first fr
 # Code points of ISO/IEC 23091-2.
 _NO_MATRIX: Final = (2, 3)  # unspecified, reserved
 _BT709, _BT601 = 1, 5
-_WIDE_PRIMARIES: Final = (9, 11, 12)  # BT.2020, DCI-P3, Display P3
-_HDR_TRANSFERS: Final = (16, 18)  # PQ, HLG
 
 
 @dataclass(frozen=True)
@@ -104,15 +107,16 @@ def _opened(movie: Path) -> Iterator[InputContainer]:
         import av
     except ImportError as error:
         raise UnreadableError("is a movie, and the worker's Python lacks the package av to open it") from error
+    # "file:" keeps colons in a name from being a protocol.
     options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
     try:
-        with av.open(f"file:{movie}", options=options) as container:  # the prefix keeps colons from being a protocol
+        with av.open(f"file:{movie}", options=options, metadata_errors="replace") as container:
             _refuse_cut_off(container, movie.stat().st_size)
             yield container
-    except av.error.InvalidDataError as error:
-        raise UnreadableError("is cut off, damaged or not a movie of a known kind") from error
-    except av.error.FFmpegError as error:
+    except av.error.PermissionError as error:
         raise UnreadableError(f"cannot be opened ({error.strerror})") from error
+    except av.error.FFmpegError as error:
+        raise UnreadableError(_DAMAGED) from error
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
@@ -121,7 +125,7 @@ def _video_stream(container: InputContainer) -> VideoStream:
 
     shown = [item for item in container.streams.video if not item.disposition & Disposition.attached_pic]
     if not shown:
-        raise UnreadableError("holds no moving picture")
+        raise UnreadableError("holds no moving picture" if container.streams else _DAMAGED)
     best = container.streams.best("video")
     stream = next((item for item in shown if item is best), shown[0])
     if stream.codec_context is None:
@@ -187,11 +191,16 @@ class _Walk:
         Containers may seek by decoding times, or roughly, or behind the end to nothing: the search then goes back,
         further each time, at last to the start.
         """
+        import av
+
         if self._container.duration is not None:
             time = min(time, self._container.duration / 1e6)
         for back in _GOING_BACK:
             target = max(_BEFORE_START, time - back)
-            self._container.seek(self._start + int(target / self._time_base), stream=self._stream, backward=True)
+            try:
+                self._container.seek(self._start + int(target / self._time_base), stream=self._stream, backward=True)
+            except av.error.FFmpegError:
+                continue
             is_start = target == _BEFORE_START
             self._frames = self._decoded() if is_start else dropwhile(_is_no_key, self._decoded())
             found = next(self._frames, None)
@@ -246,21 +255,24 @@ def _upright(frame: VideoFrame, pixel_aspect: float) -> tuple[ByteArray, tuple[f
 
 
 def _srgb(frame: VideoFrame, size: tuple[int, int]) -> ByteArray:
-    from av.video.reformatter import Interpolation
-
     if not frame.format.is_rgb and frame.colorspace in _NO_MATRIX:
         frame.colorspace = _BT709 if frame.width >= 1280 or frame.height > 576 else _BT601
-    is_wide = frame.color_primaries in _WIDE_PRIMARIES or frame.color_trc in _HDR_TRANSFERS
+    has_alpha = any(part.is_alpha for part in frame.format.components)
+    if not is_wide(frame.color_primaries, frame.color_trc):
+        return _samples(frame, size, "rgba" if has_alpha else "rgb24")
+    samples = _samples(frame, size, "rgba64" if has_alpha else "rgb48")
+    colours = srgb_from_wide(samples[..., :3], frame.color_primaries, frame.color_trc)
+    return np.dstack([colours, (samples[..., 3:] >> 8).astype(np.uint8)])
+
+
+def _samples(frame: VideoFrame, size: tuple[int, int], kind: str) -> NDArray[Any]:
+    from av.video.reformatter import Interpolation
+
     precise = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+    if kind.endswith(("48", "64")):
+        kind += "le" if sys.byteorder == "little" else "be"
     return np.asarray(
-        frame.to_ndarray(
-            format="rgba" if any(part.is_alpha for part in frame.format.components) else "rgb24",
-            width=size[0],
-            height=size[1],
-            interpolation=Interpolation.BICUBIC | precise,
-            dst_color_primaries=_BT709 if is_wide else None,
-            dst_color_trc=_BT709 if is_wide else None,
-        )
+        frame.to_ndarray(format=kind, width=size[0], height=size[1], interpolation=Interpolation.BICUBIC | precise)
     )
 
 
