@@ -10,8 +10,6 @@ import bpy
 from ...core.errors import CameraError
 from ..scene import find_roots
 
-RESULT = "Render Result"
-
 
 @contextmanager
 def stage(scene: bpy.types.Scene, camera: bpy.types.Object) -> Iterator[bpy.types.Scene]:
@@ -21,13 +19,14 @@ def stage(scene: bpy.types.Scene, camera: bpy.types.Object) -> Iterator[bpy.type
     original and its last render all stay. A driver that reads the frame off the scene itself, not from `frame`, sees
     the original's.
     """
-    copy = scene.copy()
-    try:
-        copy.timeline_markers.clear()  # one that binds a camera would take the place of ours
-        copy.camera = camera
-        yield copy
-    finally:
-        bpy.data.scenes.remove(copy)
+    with _viewers_kept():
+        copy = scene.copy()
+        try:
+            copy.timeline_markers.clear()  # one that binds a camera would take the place of ours
+            copy.camera = camera
+            yield copy
+        finally:
+            bpy.data.scenes.remove(copy)
 
 
 def evaluated(camera: bpy.types.Object, copy: bpy.types.Scene, frame: int, subframe: float = 0.0) -> bpy.types.Object:
@@ -65,15 +64,11 @@ def write_frame(scene: bpy.types.Scene, path: Path, *, colours: str = "RGBA") ->
     settings.file_format, settings.color_mode, settings.color_depth = "PNG", colours, "8"
     settings.color_management = "FOLLOW_SCENE"
     scene.render.filepath, scene.render.use_file_extension, scene.render.use_overwrite = str(path), False, True
-    had_result = RESULT in bpy.data.images
     try:
-        with _nothing() as idle, bpy.context.temp_override(scene=idle, view_layer=idle.view_layers[0]):
+        with _idle(scene.frame_current) as idle, bpy.context.temp_override(**idle):
             bpy.ops.render.render(write_still=True, scene=scene.name)
     except RuntimeError as error:
         raise CameraError(f"{path.stem} cannot be rendered: Blender says {str(error).strip()}") from error
-    finally:
-        if not had_result and RESULT in bpy.data.images:
-            bpy.data.images.remove(bpy.data.images[RESULT])
     if not path.is_file():
         raise CameraError(f"{path.stem} cannot be rendered: Blender wrote no picture; see its console.")
     return path
@@ -90,19 +85,21 @@ def compositor(
         add_source: Adds the node to a node tree and returns its output.
         view_transform: `Standard` for pictures, `Raw` for values that mean themselves.
     """
-    scene: Any = bpy.data.scenes.new("Image to Scene")
-    tree, output = _tree(scene)
-    try:
-        tree.links.new(add_source(tree), output)
-        scene.render.engine = "BLENDER_WORKBENCH"
-        scene.render.resolution_x, scene.render.resolution_y = size
-        scene.render.dither_intensity = 0.0
-        scene.view_settings.view_transform = view_transform
-        yield scene
-    finally:
-        bpy.data.scenes.remove(scene)
-        if tree.id_data in set(bpy.data.node_groups):
-            bpy.data.node_groups.remove(tree)
+    with _viewers_kept():
+        scene: Any = bpy.data.scenes.new("Image to Scene")
+        tree, output = _tree(scene)
+        try:
+            with bpy.context.temp_override(scene=scene):  # a new node takes the active clip of the context's, for good
+                tree.links.new(add_source(tree), output)
+            scene.render.engine = "BLENDER_WORKBENCH"
+            scene.render.resolution_x, scene.render.resolution_y = size
+            scene.render.dither_intensity = 0.0
+            scene.view_settings.view_transform = view_transform
+            yield scene
+        finally:
+            bpy.data.scenes.remove(scene)
+            if bpy.app.version >= (5, 0):  # before, the tree is a part of the scene
+                bpy.data.node_groups.remove(tree)
 
 
 def _tree(scene: Any) -> tuple[Any, Any]:
@@ -118,13 +115,29 @@ def _tree(scene: Any) -> tuple[Any, Any]:
 
 
 @contextmanager
-def _nothing() -> Iterator[bpy.types.Scene]:
-    """Give a scene for Blender to update when a render is over: in the artist's, what is not keyed would be lost."""
-    idle = bpy.data.scenes.new("Idle")
+def _idle(frame: int) -> Iterator[dict[str, Any]]:
+    """Give a context for a render with an empty scene.
+
+    Blender takes the frame from it, not from the scene that it renders, and updates it in the end: in the artist's,
+    what is not keyed would be lost.
+    """
+    scene = bpy.data.scenes.new("Idle")
+    scene.frame_set(frame)
     try:
-        yield idle
+        yield {"scene": scene, "view_layer": scene.view_layers[0]}
     finally:
-        bpy.data.scenes.remove(idle)
+        bpy.data.scenes.remove(scene)
+
+
+@contextmanager
+def _viewers_kept() -> Iterator[None]:
+    """Remove the images that Blender makes to show renders in, where there were none."""
+    before = {image.name for image in bpy.data.images if image.source == "VIEWER"}
+    try:
+        yield
+    finally:
+        for image in [image for image in bpy.data.images if image.source == "VIEWER" and image.name not in before]:
+            bpy.data.images.remove(image)
 
 
 def _leave_out(layer: bpy.types.LayerCollection, roots: set[bpy.types.Object]) -> None:
