@@ -3,6 +3,7 @@
 Standard library only, and no syntax that a very old Python would not read: it may be any.
 """
 
+import csv
 import importlib
 import json
 import os
@@ -52,14 +53,15 @@ def _is_own(distribution: Any) -> bool:
 
 
 def _count_damaged(distribution: Any) -> int:
+    """Compare with its RECORD, which is read here: newer Pythons leave missing files out of `Distribution.files`."""
     prefix = "\\\\?\\" if sys.platform == "win32" else ""  # licences lie deeper than 260 characters
     count = 0
-    for file in distribution.files or ():
-        if str(file).endswith(".pyc"):
+    for name, _digest, size in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        if not size or name.endswith(".pyc"):
             continue
-        path = prefix + os.path.abspath(str(distribution.locate_file(file)))  # noqa: PTH100 - thousands of files
+        path = prefix + os.path.abspath(str(distribution.locate_file(name)))  # noqa: PTH100 - thousands of files
         try:
-            count += file.size is not None and os.stat(path).st_size != file.size  # noqa: PTH116
+            count += os.stat(path).st_size != int(size)  # noqa: PTH116
         except OSError:
             count += 1
     return count
