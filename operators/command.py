@@ -30,11 +30,11 @@ from .given_cameras import views_with_cameras
 from .input_arguments import items_from
 from .inputs import Inputs, views_from
 from .inputs.clips import scene_rate
-from .reconstruct import build_run
 from .runtime import worker_python
-from .scene import BuiltScene, export_glb, match_render
+from .scene import BuiltScene, export_glb, match_render, run_through
 from .session import Run, count_points, session
 from .usage import UsageError
+from .work import Order, work
 
 log = logging.getLogger(__name__)
 
@@ -110,10 +110,12 @@ def run(arguments: Namespace) -> dict[str, Any]:
     new_file()
     given = _inputs(arguments)
     model = models.chosen(arguments.model, accepts_non_commercial=arguments.accept_non_commercial)
-    running = session.start(request_from(arguments, given.views, model), arguments.python or worker_python(bpy.context))
+    request = request_from(arguments, given.views, model)
+    running = session.start(request, arguments.python or worker_python(bpy.context))
     follow(running)
     new_file()
-    built = build_run(running, build_options_from(arguments), scene_of(bpy.context))
+    options = replace(build_options_from(arguments), without_camera=given.without_camera, clip_start=given.clip_start)
+    built = run_through(work(running, Order(options, request), scene_of(bpy.context)))
     reconstructions = running.reconstructions()
     saved = _save(reconstructions, arguments.save_reconstruction)
     write(built, arguments.output)

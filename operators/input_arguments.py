@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 from ..core.errors import ImageError
 from .inputs import Item, files
@@ -29,9 +29,8 @@ def add_inputs(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--numbered",
-        type=str.upper,
-        choices=get_args(files.Numbered),
-        help="what numbered pictures are (PICTURES; AUTO where frames are chosen: more than "
+        choices=[choice.lower() for choice in get_args(files.Numbered)],
+        help="what numbered pictures are (pictures; auto where frames are chosen: more than "
         f"{files.MANY} with hardly a gap are one sequence)",
     )
     group.add_argument(
@@ -55,7 +54,8 @@ def items_from(arguments: Namespace, rate: float) -> list[Item]:
         ImageError: Something is neither a picture nor a movie that can be read.
     """
     chooses = any(value is not None for value in (arguments.frames, arguments.every, arguments.count))
-    found = files.find(_paths(arguments.images), arguments.numbered or ("AUTO" if chooses else "PICTURES"))
+    numbered = arguments.numbered or ("auto" if chooses else "pictures")
+    found = files.find(_paths(arguments.images), cast("files.Numbered", numbered.upper()))
     if found.refused:
         raise ImageError(f"No picture or movie that can be read: {', '.join(found.refused)}.")
     if chooses and not any(item.kind in CLIPS for item in found.items):

@@ -109,10 +109,10 @@ class PictureItem(bpy.types.PropertyGroup):
         name="fSpy File", description="A project file of fSpy (.fspy)", subtype="FILE_PATH"
     )
     lens_focal: FloatProperty(  # type: ignore[valid-type]
-        name="Focal Length", description="In millimetres, for the sensor's width below", default=35.0, min=0.1
+        name="Focal Length", description="For the sensor below", default=35.0, min=0.1, soft_max=500.0, unit="CAMERA"
     )
     lens_sensor: FloatProperty(  # type: ignore[valid-type]
-        name="Sensor", description="Width of the sensor's longer side in millimetres", default=36.0, min=0.1
+        name="Sensor", description="Length of its longer side", default=36.0, min=0.1, soft_max=100.0, unit="CAMERA"
     )
 
 

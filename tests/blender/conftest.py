@@ -200,3 +200,25 @@ def pictures(tmp_path, save_picture):
     chance = np.random.default_rng(0)
     paths = tmp_path / "first.png", tmp_path / "zweites Bild – ö.png"
     return [save_picture(path, chance.integers(0, 256, (60, 80, 3), dtype=np.uint8)) for path in paths]
+
+
+WRITE_MOVIE = """
+import sys, av, numpy
+with av.open(sys.argv[1], "w") as file:
+    stream = file.add_stream("mpeg4", rate=25)
+    stream.width, stream.height, stream.pix_fmt = 80, 60, "yuv420p"
+    for number in range(50):
+        pixels = numpy.full((60, 80, 3), 5 * number, numpy.uint8)
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+    file.mux(stream.encode())
+"""
+
+
+@pytest.fixture(scope="session")
+def movie(worker_python, tmp_path_factory):
+    """Write a movie of two seconds, 25 frames each, that gets brighter: with the worker's Python, which has PyAV."""
+    path = tmp_path_factory.mktemp("movies") / "walk.mp4"
+    done = subprocess.run([worker_python, "-c", WRITE_MOVIE, path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"the worker's Python writes no movie: {done.stderr.splitlines()[-1]}")
+    return path

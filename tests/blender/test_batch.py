@@ -131,6 +131,23 @@ def test_pictures_that_nothing_relates_share_one_file(batch, folder, tiny_mono_c
     assert len(document["nodes"][roots[0]]["children"]) == 2
 
 
+def test_a_movie_a_sequence_and_a_lens_end_in_one_file(batch, folder, movie, pictures):
+    sequence = folder.parent / "shot"
+    sequence.mkdir()
+    for number in range(20):
+        shutil.copy(pictures[0], sequence / f"shot.{number:03d}.png")
+    words = ["--images", movie, sequence, "--count", "2", "--lens", "40", "--save-reconstruction", "saved"]
+    done = batch("--output", "clip.blend", *words)
+    assert done.returncode == 0, done.stderr
+    assert summary_of(done)["views"] == 4
+    saved = load(folder / "saved").views
+    assert [view.time for view in saved] == pytest.approx([0.0, 49 / 25, 0.0, 19 / 24])
+    assert [view.source.name for view in saved] == ["walk.mp4", "walk.mp4", "shot.000.png", "shot.019.png"]
+    for view in saved:
+        source_from_camera = view.source_from_model @ view.image_from_camera
+        np.testing.assert_allclose(source_from_camera[[0, 1], [0, 1]], 80 * 40 / 36, rtol=1e-6)
+
+
 BAD_INPUT = {
     "no pictures": (["--images"], 2, "--images"),
     "an unknown option": (["--fast"], 2, "--fast"),
