@@ -7,6 +7,8 @@ import bpy
 
 from . import inputs
 from .context import Outcome, scene_of, settings_of
+from .memory import has_request, remembered_request
+from .reconstructions import active_root
 from .runtime import worker_python
 from .session import Task, session
 from .settings import build_options_from, request_from
@@ -39,6 +41,33 @@ class IMAGETOSCENE_OT_reconstruct(SteppedOperator, bpy.types.Operator):
         return session.start(request, worker_python(context)), Order(options, request), scene_of(context)
 
 
+class IMAGETOSCENE_OT_run_again(SteppedOperator, bpy.types.Operator):
+    """Reconstruct the same pictures with the settings above, in place; what you added, renamed or duplicated stays"""
+
+    bl_idname = "image_to_scene.run_again"
+    bl_label = "Run Again"
+    bl_options = {"UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is one that knows its pictures."""
+        if session.run is not None:
+            cls.poll_message_set("A reconstruction is running")
+            return False
+        cls.poll_message_set("Make a reconstruction active that was made here: one from a folder does not tell all")
+        root = active_root(context)
+        return root is not None and has_request(root)
+
+    def begin(self, context: bpy.types.Context) -> tuple[Task, Order, bpy.types.Scene]:
+        """Send the pictures that the root remembers, with what the sidebar says of the rest."""
+        settings, root = settings_of(context), active_root(context)
+        assert root is not None  # noqa: S101 - see poll
+        earlier, kept = remembered_request(root)
+        request = request_from(settings, inputs.Inputs(earlier.views))
+        order = Order(replace(build_options_from(settings), **kept), request, root.session_uid)
+        return session.start(request, worker_python(context)), order, scene_of(context)
+
+
 class IMAGETOSCENE_OT_cancel(bpy.types.Operator):
     """End the running reconstruction; the scene stays as it is"""
 
@@ -58,4 +87,4 @@ class IMAGETOSCENE_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES: Final = (IMAGETOSCENE_OT_reconstruct, IMAGETOSCENE_OT_cancel)
+CLASSES: Final = (IMAGETOSCENE_OT_reconstruct, IMAGETOSCENE_OT_run_again, IMAGETOSCENE_OT_cancel)

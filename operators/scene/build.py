@@ -18,11 +18,12 @@ from ...core.geometry.ranks import ConfidenceRanks
 from ...core.geometry.surfaces import grid_shape
 from ...core.types import Progress, ReconstructedView, Reconstruction
 from .cameras import build_camera
-from .collection import Place, in_root_frame, new_collection, new_root, place_of
+from .collection import Place, describe_on, in_root_frame, new_collection, new_root, place_of
 from .materials import point_material
 from .mesh import GridMeshes, build_mesh
 from .pictures import Picture, load_picture
 from .point_cloud import build_cloud, new_cloud_of
+from .replacement import PART_KEY, mark_made, mark_part, parts_of, replace_parts
 from .transaction import LostError, Shelf, data_blocks
 from .tuning import Tuning, add_controls, tune_clouds, tune_meshes, what_is_given
 
@@ -167,7 +168,9 @@ def _build(plans: Sequence[Plan], shelf: Shelf) -> BuildSteps:
             yield from shelf.pause(Progress(STAGE, done, total))
     with shelf.slice():
         there = data_blocks()
-        return [_assembled(part, shelf.scene, there) for part in parts]
+        built = [_assembled(part, shelf.scene, there) for part in parts]
+    mark_made(shelf.made())
+    return built
 
 
 def _slices(part: _Part, shelf: Shelf) -> Generator[None, None, None]:
@@ -208,10 +211,11 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
     """Make all that is small, and link everything; `there` finds what the slices made."""
     options = part.plan.options
     place = _place(part, scene, there)
+    earlier = parts_of(place.root)
     given = what_is_given(part.views, points=options.point_cloud, meshes=options.meshes)
     add_controls(place.root, options.tuning, given, {"confidence": part.ranks.at(0.99), "max_distance": part.size})
     pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
-    return BuiltScene(
+    built = BuiltScene(
         collection=place.collection,
         root=place.root,
         cameras=_cameras(part, pictures, place) if options.cameras else (),
@@ -220,6 +224,11 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
         warnings=tuple(part.warnings),
         points=part.points,
     )
+    describe_on(place.root, part.plan.reconstruction)
+    replace_parts(
+        earlier, {item[PART_KEY]: item for item in (*built.cameras, *built.clouds, *built.meshes)}, place.root
+    )
+    return built
 
 
 def _place(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) -> Place:
@@ -230,12 +239,12 @@ def _place(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) -> Pla
         return Place(new_root(original, part.size, collection, scene), collection)
     if part.plan.root not in there:
         raise CancelledError("The reconstruction was deleted during the run, so nothing was built.")
-    return place_of(there[part.plan.root])
+    return place_of(there[part.plan.root], scene)
 
 
 def _cameras(part: _Part, pictures: list[Picture], place: Place) -> tuple[bpy.types.Object, ...]:
     return tuple(
-        build_camera(picture, part.clip, part.size, place)
+        mark_part(build_camera(picture, part.clip, part.size, place), f"camera {index}")
         for index, picture in enumerate(pictures)
         if index not in part.plan.options.without_camera
     )
@@ -243,8 +252,10 @@ def _cameras(part: _Part, pictures: list[Picture], place: Place) -> tuple[bpy.ty
 
 def _clouds(part: _Part, there: Mapping[int, Any], place: Place) -> tuple[bpy.types.Object, ...]:
     material = point_material(f"{place.root.name} points")
-    pairs = zip(part.views, part.clouds, strict=True)
-    clouds = tuple(build_cloud(view, there[cloud], material, place) for view, cloud in pairs)
+    clouds = tuple(
+        mark_part(build_cloud(view, there[cloud], material, place), f"points {index}")
+        for index, (view, cloud) in enumerate(zip(part.views, part.clouds, strict=True))
+    )
     tune_clouds(clouds, material, place.root)
     return clouds
 
@@ -252,7 +263,9 @@ def _clouds(part: _Part, there: Mapping[int, Any], place: Place) -> tuple[bpy.ty
 def _meshes(
     part: _Part, pictures: list[Picture], there: Mapping[int, Any], place: Place
 ) -> tuple[bpy.types.Object, ...]:
-    pairs = zip(pictures, part.meshes, strict=True)
-    meshes = tuple(build_mesh(picture, there[mesh], place) for picture, mesh in pairs)
+    meshes = tuple(
+        mark_part(build_mesh(picture, there[mesh], place), f"mesh {index}")
+        for index, (picture, mesh) in enumerate(zip(pictures, part.meshes, strict=True))
+    )
     tune_meshes(meshes, [grid_shape(view) for view in part.views], place.root)
     return meshes

@@ -64,11 +64,16 @@ def new_root(
     root = bpy.data.objects.new(collection.name, None)
     root.empty_display_type = "ARROWS"
     root.empty_display_size = ROOT_PART * size
-    root[KEY] = json.dumps(describe(reconstruction))
+    describe_on(root, reconstruction)
     if reconstruction.units == "metres" and reconstruction.world == "first_view":
         root.scale = [1.0 / scene.unit_settings.scale_length] * 3
     collection.objects.link(root)
     return root
+
+
+def describe_on(root: bpy.types.Object, reconstruction: Reconstruction) -> None:
+    """Write on a root what it was built from."""
+    root[KEY] = json.dumps(describe(reconstruction))
 
 
 def describe(reconstruction: Reconstruction) -> dict[str, Any]:
@@ -106,9 +111,9 @@ def _is_root(item: Any) -> bool:
     return KEY in item
 
 
-def place_of(root: bpy.types.Object) -> Place:
-    """Find where the parts of a reconstruction are: with its root."""
-    return Place(root, root.users_collection[0])
+def place_of(root: bpy.types.Object, scene: bpy.types.Scene) -> Place:
+    """Find where the parts of a reconstruction go: to its root, wherever the artist has put that."""
+    return Place(root, next(iter(root.users_collection), scene.collection))
 
 
 def add_object(name: str, data: bpy.types.ID, place: Place) -> bpy.types.Object:

@@ -67,10 +67,14 @@ class Shelf:
         if not self._made <= data_blocks().keys():
             raise LostError
 
+    def made(self) -> list[bpy.types.ID]:
+        """Return all that is left of what the slices made."""
+        there = data_blocks()
+        return [there[identity] for identity in self._made & there.keys()]
+
     def clear(self) -> None:
         """Remove all that is left of it."""
-        there = data_blocks()
-        remove(there[identity] for identity in self._made & there.keys())
+        remove(self.made())
         self._made.clear()
 
 
