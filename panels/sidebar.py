@@ -8,7 +8,7 @@ from ..operators import models, runtime
 from ..operators.context import settings_of
 from ..operators.reconstructions import active_root
 from ..operators.scene import description
-from ..operators.session import POINTS_KEY, Run, session
+from ..operators.session import POINTS_KEY, Task, session
 from .pictures import draw_pictures
 from .preferences import draw_runtime
 
@@ -86,6 +86,7 @@ class IMAGETOSCENE_PT_result(bpy.types.Panel):
             layout.label(text=root.name, icon="EMPTY_ARROWS", translate=False)
             _draw_facts(layout.column(align=True), root)
         column = layout.column(align=True)
+        column.operator("image_to_scene.run_again", icon="FILE_REFRESH")
         column.operator("image_to_scene.match_render", icon="CAMERA_DATA")
         column.operator("image_to_scene.export_gltf", text="Export glTF…", icon="EXPORT")
         row = layout.row(align=True)
@@ -119,7 +120,7 @@ def _draw_licence(layout: bpy.types.UILayout, settings: Any, name: str) -> None:
         column.prop(settings, "accepts_non_commercial")
 
 
-def _draw_run(layout: bpy.types.UILayout, run: Run) -> None:
+def _draw_run(layout: bpy.types.UILayout, run: Task) -> None:
     step = run.progress
     row = layout.row(align=True)
     row.scale_y = 1.5
