@@ -48,4 +48,5 @@ def end(code: int) -> None:
 
 if __name__ == "__main__":
     import_package()
-    end(importlib.import_module(f"{PACKAGE}.operators.command").main(arguments(), Path(__file__).name))
+    out = importlib.import_module(f"{PACKAGE}.operators.output").take_output()
+    end(importlib.import_module(f"{PACKAGE}.operators.command").main(arguments(), out, Path(__file__).name))

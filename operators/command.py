@@ -6,7 +6,6 @@ renamed.
 
 import json
 import logging
-import os
 import signal
 import sys
 import time
@@ -30,6 +29,7 @@ from .given_cameras import views_with_cameras
 from .input_arguments import items_from
 from .inputs import Inputs, views_from
 from .inputs.clips import scene_rate
+from .output import take_output
 from .runtime import worker_python
 from .scene import BuiltScene, export_glb, match_render, run_through
 from .session import Run, count_points, session
@@ -58,17 +58,17 @@ EXIT_CODES: Final[dict[type[ImageToSceneError], int]] = {
 }
 
 
-def main(arguments: Sequence[str], program: str = f"blender --command {COMMAND}") -> int:
-    """Do what the command line says; standard output gets one line of JSON, or the help.
+def main(arguments: Sequence[str], out: TextIO, program: str) -> int:
+    """Do what the command line says.
 
     Args:
         arguments: Those for us.
+        out: Gets one line of JSON, or the help.
         program: What help calls this.
 
     Returns:
         The exit code: 0 only when the output is there and whole.
     """
-    out = _take_output()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
     try:
@@ -91,7 +91,9 @@ def main(arguments: Sequence[str], program: str = f"blender --command {COMMAND}"
 def register() -> None:
     """Make `blender --command image_to_scene` known."""
     global _handle  # noqa: PLW0603 - Blender's handle lives from registration to unregistration
-    _handle = bpy.utils.register_cli_command(COMMAND, main)  # type: ignore[func-returns-value]
+    _handle = bpy.utils.register_cli_command(  # type: ignore[func-returns-value]
+        COMMAND, lambda arguments: main(arguments, take_output(), f"blender --command {COMMAND}")
+    )
 
 
 def unregister() -> None:
@@ -223,14 +225,6 @@ def _facts(reconstructions: Sequence[Reconstruction]) -> dict[str, Any]:
         "device": first.facts.get("device"),
         "precision": first.facts.get("precision"),
     }
-
-
-def _take_output() -> TextIO:
-    """Keep standard output for the summary: whatever Blender prints goes to standard error from here on."""
-    sys.stdout.flush()
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return out
 
 
 def _failure(kind: str, sentence: str) -> dict[str, Any]:
