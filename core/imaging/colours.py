@@ -51,7 +51,8 @@ def srgb_from_wide(samples: NDArray[np.uint16], primaries: int, transfer: int) -
     light = _light(transfer)[samples] @ _srgb_from(primaries).T
     if transfer in (_PQ, _HLG):
         light = _rolled_off(light)
-    return np.rint(255.0 * _encoded(np.clip(light, 0.0, 1.0))).astype(np.uint8)
+    levels: ByteArray = np.rint(255.0 * _encoded(np.clip(light, 0.0, 1.0))).astype(np.uint8)
+    return levels
 
 
 @cache
@@ -70,14 +71,14 @@ def _light_of_pq(signal: FloatArray) -> FloatArray:
     m1, m2 = 2610 / 16384, 2523 / 4096 * 128
     c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
     root = signal ** (1.0 / m2)
-    return (np.maximum(root - c1, 0.0) / (c2 - c3 * root)) ** (1.0 / m1) * (10000.0 / _WHITE)
+    return np.asarray((np.maximum(root - c1, 0.0) / (c2 - c3 * root)) ** (1.0 / m1) * (10000.0 / _WHITE))
 
 
 def _light_of_hlg(signal: FloatArray) -> FloatArray:
     """The display's gamma belongs to the luminance; by channel it keeps greys and deepens colours a little."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(signal <= 0.5, signal**2 / 3.0, (np.exp((signal - c) / a) + b) / 12.0)
-    return scene**1.2 * (1000.0 / _WHITE)
+    return np.asarray(scene**1.2 * (1000.0 / _WHITE))
 
 
 def _rolled_off(light: FloatArray) -> FloatArray:
@@ -100,4 +101,5 @@ def _xyz_from(chromaticities: _Chromaticities) -> FloatArray:
     """Return [3, 3] from RGB to XYZ, by the chromaticities (x, y) of its primaries and white D65."""
     columns = np.array([(x / y, 1.0, (1.0 - x - y) / y) for x, y in chromaticities]).T
     x, y = _D65
-    return columns * np.linalg.solve(columns, (x / y, 1.0, (1.0 - x - y) / y))
+    white = np.array([x / y, 1.0, (1.0 - x - y) / y])
+    return np.asarray(columns * np.linalg.solve(columns, white))

@@ -21,20 +21,45 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from ..errors import CameraError
 from ..types import Distortion, FloatArray
 
 Size = tuple[int, int]
+_Cell = tuple[tuple[int, ...], tuple[float, ...]]  # a box, and where its corners are taken from
 
-_CELL: Final = 8  # pixels; inside a cell the map is taken as bilinear, wrong by about a hundredth of a pixel
+_CELL: Final = 8  # pixels, at least; inside a cell the map is taken as bilinear, wrong by about a hundredth of a pixel
 _STEPS: Final = 30  # of Newton's method, which mostly needs four
 _EPSILON: Final = 1e-6  # of the normalised plane, for slopes
 _WIDEST: Final = 20.0  # of the normalised plane: all that a lens of 174° sees
 _SOLVED: Final = 1e-9  # of the normalised plane
+
+
+def check_distortion(distortion: Distortion, what: str) -> None:
+    """Make sure that a lens can be one.
+
+    Args:
+        distortion: The lens.
+        what: What to call it, at the start of a sentence.
+
+    Raises:
+        CameraError: Its numbers are too few, too many or not finite, or it has no focal length.
+    """
+    wanted = {"POLYNOMIAL": 3, "DIVISION": 2, "NUKE": 2, "BROWN": 6}[distortion.model]
+    if len(distortion.coefficients) != wanted:
+        raise CameraError(
+            f"{what} has {len(distortion.coefficients)} coefficients; the model {distortion.model} takes {wanted}."
+        )
+    numbers = (*distortion.coefficients, *distortion.focal_length, *distortion.principal_point)
+    if len(numbers) != wanted + 4 or not np.isfinite(numbers).all() or min(distortion.focal_length) <= 0.0:
+        raise CameraError(
+            f"{what} must be finite numbers, with a positive focal length and a principal point in x and y."
+        )
 
 
 def distort(points: FloatArray, distortion: Distortion, size: Size) -> FloatArray:
@@ -56,21 +81,31 @@ def undistort(points: FloatArray, distortion: Distortion, size: Size) -> FloatAr
     return _through(_closed if distortion.model == "NUKE" else _solved, points, distortion, size)
 
 
-def straighten(image: Image.Image, distortion: Distortion) -> Image.Image:
+def straighten(values: NDArray[Any], distortion: Distortion) -> FloatArray:
     """Take a lens's distortion out of a picture of the same size and the same `image_from_camera`.
 
     Args:
-        image: The picture as it was taken, RGB for pixels or F for weights.
-        distortion: The lens, in pixels of `image`.
+        values: [H, W, C] colours or [H, W] weights of the picture as it was taken.
+        distortion: The lens, in pixels of the picture.
 
     Returns:
-        What a pinhole would have seen; 0 where the picture does not reach. Colours are bicubic, weights bilinear.
+        float32 of the same shape: what a pinhole would have seen; 0 where the picture does not reach. Colours are
+        interpolated bicubic and may overshoot, weights bilinear.
     """
-    width, height = image.size
-    xs, ys = (np.unique([*range(0, side, _CELL), side]) for side in (width, height))
-    corners = distort(np.stack(np.meshgrid(xs, ys), axis=-1).astype(np.float64), distortion, image.size)
-    resample = Image.Resampling.BILINEAR if image.mode == "F" else Image.Resampling.BICUBIC
-    return image.transform(image.size, Image.Transform.MESH, list(_cells(xs, ys, corners)), resample)
+    height, width = values.shape[:2]
+    cell = max(_CELL, max(width, height) // 240)
+    xs, ys = (np.unique([*range(0, side, cell), side]) for side in (width, height))
+    corners = distort(np.stack(np.meshgrid(xs, ys), axis=-1).astype(np.float64), distortion, (width, height))
+    cells = list(_cells(xs, ys, corners))
+    if values.ndim == 2:
+        return _resampled(values, cells, Image.Resampling.BILINEAR)
+    return np.dstack([_resampled(values[..., c], cells, Image.Resampling.BICUBIC) for c in range(values.shape[2])])
+
+
+def _resampled(values: NDArray[Any], cells: list[_Cell], resample: Image.Resampling) -> FloatArray:
+    """Resample one channel as floats: of bytes, Pillow cuts the fractions off."""
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.transform(image.size, Image.Transform.MESH, cells, resample))
 
 
 def scaled(distortion: Distortion, x: float, y: float) -> Distortion:
@@ -79,7 +114,7 @@ def scaled(distortion: Distortion, x: float, y: float) -> Distortion:
     return replace(distortion, focal_length=(fx * x, fy * y), principal_point=(cx * x, cy * y))
 
 
-def _cells(xs: FloatArray, ys: FloatArray, corners: FloatArray) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
+def _cells(xs: FloatArray, ys: FloatArray, corners: FloatArray) -> Iterator[_Cell]:
     """Yield each cell's box and the four corners it is taken from, in Pillow's order, but for those the lens misses."""
     quads = np.concatenate([corners[:-1, :-1], corners[1:, :-1], corners[1:, 1:], corners[:-1, 1:]], axis=-1)
     for row, column in zip(*np.isfinite(quads).all(axis=-1).nonzero(), strict=True):
@@ -97,7 +132,7 @@ def _through(
     centre, unit = np.array(distortion.principal_point), np.array(distortion.focal_length)
     if distortion.model == "NUKE":
         unit = unit / unit[0] * max(size[0], size[1] * unit[0] / unit[1]) / 2.0
-    return centre + unit * bend((np.asarray(points, dtype=np.float64) - centre) / unit, distortion)
+    return np.asarray(centre + unit * bend((np.asarray(points, dtype=np.float64) - centre) / unit, distortion))
 
 
 def _closed(n: FloatArray, distortion: Distortion) -> FloatArray:

@@ -6,6 +6,7 @@ This comes before the model is loaded, so that nobody waits for a network to hea
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..errors import ImageError
 from ..types import FloatArray, OnProgress, Progress, View
-from .distortion import scaled
+from .distortion import check_distortion, scaled
 from .flaws import UnreadableError
 from .kinds import is_movie
 from .movies import Frame, take_frames
@@ -46,7 +47,13 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
     Raises:
         ImageError: At least one movie, picture or mask cannot be read, each is named; or a mask has another shape
             than its picture.
+        CameraError: A view's distortion is that of no lens.
     """
+    for view in views:
+        if view.distortion is not None:
+            check_distortion(view.distortion, f"The lens distortion of {view.path.name}")
+        if view.time is not None and not math.isfinite(view.time):
+            raise ImageError(f"{view.path.name} is asked for at {view.time} seconds: give a time of its clip.")
     frames, flaws = _take_all(views, folder, on_progress)
     files = [file for view in views for file, _ in _files(view) if not is_movie(file)]
     check_pictures(list(dict.fromkeys(files)), on_progress, flaws)

@@ -281,7 +281,8 @@ def _turned(pixels: ByteArray, frame: VideoFrame) -> tuple[ByteArray, bool]:
 
     The matrix takes (x, y, 1) as a row to where it is shown: x' = a x + c y, y' = b x + d y (ISO/IEC 14496-12, 6.2.2).
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    side_data: Any = frame.side_data
+    matrix = side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels, False
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix)[:36])

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, Progress, View
 from .copies import write_copy
@@ -121,7 +120,7 @@ def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) 
 
 
 def _straightened(pixels: ByteArray, distortion: Distortion) -> ByteArray:
-    return np.asarray(straighten(Image.fromarray(pixels), distortion))
+    return np.clip(np.rint(straighten(pixels, distortion)), 0, 255).astype(np.uint8)
 
 
 def _left_out(view: View, source: Size, model: Size) -> BoolArray | None:
@@ -131,7 +130,7 @@ def _left_out(view: View, source: Size, model: Size) -> BoolArray | None:
     kept = np.ones(source[::-1], np.float32) if view.mask is None else read_kept(view.mask)
     if view.distortion is not None:
         lens = scaled(view.distortion, kept.shape[1] / source[0], kept.shape[0] / source[1])
-        kept = np.asarray(straighten(Image.fromarray(kept), lens))
+        kept = straighten(kept, lens)
     left_out = average(kept, model) <= 0.5 + 1e-6
     return left_out if view.mask is not None or left_out.any() else None
 

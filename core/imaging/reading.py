@@ -202,8 +202,9 @@ def _focal_length(image: Image.Image) -> float | None:
     millimetres = exif.get(ExifTags.Base.FocalLengthIn35mmFilm)
     if not isinstance(millimetres, int) or millimetres <= 0:  # 0 means unknown
         return None
-    taken = exif.get(ExifTags.Base.ExifImageWidth), exif.get(ExifTags.Base.ExifImageHeight)
-    if all(isinstance(side, int) and side > 0 for side in taken) and not same_shape(sorted(taken), sorted(image.size)):
+    taken = [exif.get(tag) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]
+    sides = sorted(side for side in taken if isinstance(side, int) and side > 0)  # turned or not, both are in use
+    if len(sides) == 2 and not same_shape(sides, sorted(image.size)):
         return None
     return millimetres * math.hypot(*image.size) / _FILM_DIAGONAL
 

@@ -51,7 +51,8 @@ def average(weights: FloatArray, size: tuple[int, int]) -> FloatArray:
         [height, width] float32.
     """
     height, width = weights.shape
-    return _resample(weights[..., None], _area_table(height, size[1]), _area_table(width, size[0]))[..., 0]
+    averages = _resample(weights[..., None], _area_table(height, size[1]), _area_table(width, size[0]))
+    return np.asarray(averages[..., 0])
 
 
 def resize_cubic(pixels: ByteArray, size: tuple[int, int]) -> ByteArray:
@@ -91,7 +92,7 @@ def _cubic(distance: FloatArray, a: float = -0.75) -> FloatArray:
     return np.where(distance <= 1.0, near, far)
 
 
-def _resample(pixels: ByteArray, rows: Table, columns: Table) -> FloatArray:
+def _resample(pixels: ByteArray | FloatArray, rows: Table, columns: Table) -> FloatArray:
     """[height, width, C] float32 of [H, W, C], by tables for its rows and its columns."""
     return _resample_rows(_resample_rows(pixels, rows).swapaxes(0, 1), columns).swapaxes(0, 1)
 
