@@ -1,4 +1,4 @@
-"""Build the extension's zips: `python wheels/build.py FOLDER`, with the Python that has Blender as a module.
+"""Build the extension's zips: `python wheels/build.py FOLDER [WHEELS]`, with the Python that has Blender as a module.
 
 Always the plain zip, which runs everywhere and makes no environment for the worker; and where `fetch.py` has put the
 wheels, one zip per platform, each with its own wheel. The manifest of the checkout lists no wheels, so that it is
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,18 +20,16 @@ HERE = Path(__file__).resolve().parent
 MANIFEST = "blender_manifest.toml"
 
 
-def main(target: Path) -> None:
+def main(target: Path, wheels: Path = HERE) -> None:
     """Build all zips."""
     target.mkdir(parents=True, exist_ok=True)
-    wheels = sorted(HERE.glob("*.whl"))
-    with tempfile.TemporaryDirectory() as folder:
-        stage = Path(folder) / "extension"
-        plain = Path(folder) / "plain.zip"
-        _tool("build", "--source-dir", HERE.parent, "--output-filepath", plain)
-        if wheels:
-            _stage(plain, stage, wheels)
-            _tool("build", "--source-dir", stage, "--output-dir", target, "--split-platforms")
-        _tool("build", "--source-dir", HERE.parent, "--output-dir", target)
+    about = tomllib.loads((HERE.parent / MANIFEST).read_text(encoding="utf-8"))
+    plain = target / f"{about['id']}-{about['version']}.zip"
+    _tool("build", "--source-dir", HERE.parent, "--output-filepath", plain)
+    if found := sorted(wheels.glob("*.whl")):
+        with tempfile.TemporaryDirectory() as folder:
+            _stage(plain, Path(folder), found)
+            _tool("build", "--source-dir", folder, "--output-dir", target, "--split-platforms")
 
 
 def _stage(plain: Path, stage: Path, wheels: list[Path]) -> None:
@@ -61,4 +60,4 @@ def _tool(*words: str | Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))
