@@ -201,6 +201,23 @@ def as_taken(focal):
 
 
 @pytest.fixture
+def reconstruct(worker_python):
+    """Run a request in the worker, as the operator does; its pictures stay as long as the test."""
+    runs = []
+
+    def run(request):
+        runs.append(session.start(request, worker_python))
+        while not runs[-1].advance():
+            time.sleep(0.02)
+        (found,) = runs[-1].reconstructions()
+        return found
+
+    yield run
+    for each in runs:
+        session.finish(each)
+
+
+@pytest.fixture
 def solved(tmp_path, save_picture, monkeypatch):
     """Solve a clip of a lens with distortion; return it with its files, and a camera that follows it in the room."""
     monkeypatch.setattr(tracked, "SIZE", WHOLE)
@@ -232,7 +249,7 @@ def stand_in_the_room(camera):
     bpy.context.view_layer.update()
 
 
-def test_a_tracked_clip_comes_back_straight(boxes, solved, tmp_path, save_picture, tiny_checkpoint, worker_python):
+def test_a_tracked_clip_comes_back_straight(boxes, solved, tmp_path, save_picture, tiny_checkpoint, reconstruct):
     clip, files, camera = solved
     frames = range(1, tracked.FRAMES + 1)
     item = Item("true", "CAMERA", camera=camera, picture_source="CLIP", is_animated=True, frame_end=tracked.FRAMES,
@@ -244,7 +261,7 @@ def test_a_tracked_clip_comes_back_straight(boxes, solved, tmp_path, save_pictur
     taken, straight = as_taken(clip.tracking.camera.focal_length_pixels), pattern(*grid())
     for path in files:
         save_picture(path, np.repeat(taken[..., None].round(), 3, axis=-1))
-    found = reconstruct(Request(given.views, model=str(tiny_checkpoint), resolution=WHOLE[0]), worker_python)
+    found = reconstruct(Request(given.views, model=str(tiny_checkpoint), resolution=WHOLE[0]))
     assert found.world == "given"
     assert np.abs(taken - straight).mean() > 8.0
     for view, true in zip(found.views, perfect.views, strict=True):
@@ -260,13 +277,3 @@ def shown(path):
     pixels = np.array(image.pixels[:]).reshape(image.size[1], image.size[0], 4)[::-1, :, 0]
     bpy.data.images.remove(image)
     return 255.0 * pixels
-
-
-def reconstruct(request, python):
-    """Run a request in the worker, as the operator does."""
-    running = session.start(request, python)
-    while not running.advance():
-        time.sleep(0.02)
-    (found,) = running.reconstructions()
-    session.finish(running)
-    return found
