@@ -1,4 +1,4 @@
-"""The tuning comes back to what a reconstruction was built with; all else is done by its root's properties."""
+"""The tuning comes back to what a reconstruction was built with; all else is done by the settings themselves."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ class IMAGETOSCENE_OT_reset_tuning(bpy.types.Operator):
         return root is not None and bool(controls_of(root))
 
     def execute(self, context: bpy.types.Context) -> Outcome:
-        """Set the root's properties."""
+        """Change the settings."""
         root = active_root(context)
         if root is not None:
             set_tuning(root, first_tuning(root))

@@ -5,7 +5,7 @@ from typing import Any, Final
 import bpy
 
 from ..operators.reconstructions import active_root
-from ..operators.scene.tuning import controls_of
+from ..operators.scene.tuning import controls_of, settings_of
 from .sidebar import TAB
 
 SECTIONS: Final = (
@@ -32,7 +32,7 @@ class IMAGETOSCENE_PT_tuning(bpy.types.Panel):
         return root is not None and bool(controls_of(root))
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Show the root's own properties; where the model gives no sky, say, there is no control for it."""
+        """Show the settings that there are; where the model gives no sky, say, there is no control for it."""
         layout: Any = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -44,7 +44,7 @@ class IMAGETOSCENE_PT_tuning(bpy.types.Panel):
             column = layout.column(align=True)
             for name in section:
                 if name in controls:
-                    column.prop(root, f'["{name}"]', text=controls[name].label)
+                    column.prop(settings_of(root), f'["{name}"]', text=controls[name].label)
         layout.operator("image_to_scene.reset_tuning", icon="LOOP_BACK")
 
 

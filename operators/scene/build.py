@@ -213,7 +213,7 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
     place = _place(part, scene, there)
     earlier = parts_of(place.root)
     given = what_is_given(part.views, points=options.point_cloud, meshes=options.meshes)
-    add_controls(place.root, options.tuning, given, {"confidence": part.ranks.at(0.99), "max_distance": part.size})
+    add_controls(place, options.tuning, given, {"confidence": part.ranks.at(0.99), "max_distance": part.size})
     pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
     built = BuiltScene(
         collection=place.collection,

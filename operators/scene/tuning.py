@@ -1,8 +1,10 @@
 """The tuning: what a finished reconstruction leaves out, how big its points and how coarse its meshes are.
 
-Each setting is a custom property of the root. Drivers without Python take it to the modifiers of all meshes and clouds
-below, so that it is stored in the file and works where the add-on is not installed; from a script it is
-`root["depth_jump"] = 0.2; root.update_tag()`.
+Each setting is a custom property of the reconstruction's collection, which its root remembers. Drivers without Python
+take it to the modifiers of all meshes and clouds, so that it is stored in the file and works where the add-on is not
+installed; from a script it is `settings = root["tuning"]; settings["depth_jump"] = 0.2; settings.update_tag()`. The
+root itself would be the simpler place, but then all modifiers would be computed anew whenever it is moved: a driver
+follows all changes of the data-block that it reads from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +15,13 @@ from typing import Any, cast
 import bpy
 
 from ...core.types import ReconstructedView
+from .collection import Place
 from .compat import modifier_input_path, set_modifier_input
 from .tuning_nodes import mesh_group, points_group
 
 MODIFIER = "Tuning"
+KEY = "tuning"
+"""Custom property of a root that points to the holder of its settings."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +113,17 @@ def what_is_given(views: Sequence[ReconstructedView], *, points: bool, meshes: b
     return {*(names if points or meshes else ()), *(name for name, there in kinds.items() if there)}
 
 
-def add_controls(
-    root: bpy.types.Object, tuning: Tuning, given: AbstractSet[str], soft_limits: Mapping[str, float]
-) -> None:
-    """Put the settings on a root, with tooltips, limits and, as the values to come back to, those given.
+def add_controls(place: Place, tuning: Tuning, given: AbstractSet[str], soft_limits: Mapping[str, float]) -> None:
+    """Give a reconstruction its settings, with tooltips, limits and, as the values to come back to, those given.
 
     Args:
-        root: Settings that it has already keep their values; those that nothing heeds any more go.
+        place: Settings that its root has already keep their values; those that nothing heeds any more go.
         tuning: The values to begin with.
         given: From `what_is_given`.
         soft_limits: Where the sliders of settings end, by their names.
     """
-    item: Any = root
+    root: Any = place.root
+    root[KEY] = item = settings_of(place.root) or cast("Any", place.collection)
     for name, control in CONTROLS.items():
         if control.needs in given:
             first = getattr(tuning, name)
@@ -131,7 +135,7 @@ def add_controls(
 
 
 def tune_meshes(meshes: Sequence[bpy.types.Object], shapes: Sequence[tuple[int, int]], root: bpy.types.Object) -> None:
-    """Put the modifier on meshes, driven by the root; `shapes` are the (rows, columns) of their whole grids."""
+    """Put the modifier on meshes, driven by the settings; `shapes` are the (rows, columns) of their whole grids."""
     for item, (rows, columns) in zip(meshes, shapes, strict=True):
         modifier = _add(item, mesh_group(), root)
         _set_input(modifier, "Rows", rows)
@@ -139,32 +143,37 @@ def tune_meshes(meshes: Sequence[bpy.types.Object], shapes: Sequence[tuple[int, 
 
 
 def tune_clouds(clouds: Sequence[bpy.types.Object], material: bpy.types.Material, root: bpy.types.Object) -> None:
-    """Put the modifier on point clouds, driven by the root."""
+    """Put the modifier on point clouds, driven by the settings."""
     for item in clouds:
         _set_input(_add(item, points_group(), root), "Material", material)
 
 
+def settings_of(root: bpy.types.Object) -> Any:
+    """Return what holds the settings of a root as its custom properties, a collection; None where there are none."""
+    return cast("Any", root).get(KEY)
+
+
 def controls_of(root: bpy.types.Object) -> dict[str, Control]:
     """Return the controls that a root has, in the order in which to show them; none on what is no root of ours."""
-    item: Any = root
+    item = settings_of(root) or ()
     return {name: control for name, control in CONTROLS.items() if name in item}
 
 
 def get_tuning(root: bpy.types.Object) -> Tuning:
     """Read the settings of a root; those that it does not have are the usual ones."""
-    return replace(Tuning(), **{name: _as_field(name, root[name]) for name in controls_of(root)})
+    return replace(Tuning(), **{name: _as_field(name, settings_of(root)[name]) for name in controls_of(root)})
 
 
 def set_tuning(root: bpy.types.Object, tuning: Tuning) -> None:
     """Change the settings that a root has."""
     for name in controls_of(root):
-        root[name] = getattr(tuning, name)
-    root.update_tag()
+        settings_of(root)[name] = getattr(tuning, name)
+        settings_of(root).update_tag()
 
 
 def first_tuning(root: bpy.types.Object) -> Tuning:
     """Return what a root was built with."""
-    item: Any = root
+    item = settings_of(root)
     defaults = {name: item.id_properties_ui(name).as_dict()["default"] for name in controls_of(root)}
     return replace(Tuning(), **{name: _as_field(name, value) for name, value in defaults.items()})
 
@@ -187,7 +196,7 @@ def _set_input(modifier: Any, name: str, value: Any) -> None:
 
 
 def _add(item: bpy.types.Object, group: Any, root: bpy.types.Object) -> Any:
-    """Put the group on an object, with a driver for every setting that the root has and the group heeds."""
+    """Put the group on an object, with a driver for every setting that there is and that the group heeds."""
     modifier: Any = item.modifiers.new(MODIFIER, "NODES")
     modifier.node_group = group
     sockets = _identifiers(group)
@@ -198,10 +207,11 @@ def _add(item: bpy.types.Object, group: Any, root: bpy.types.Object) -> Any:
 
 
 def _drive(item: bpy.types.Object, path: str, root: bpy.types.Object, name: str) -> None:
-    """Let an input follow a property of the root: the mean of one variable, which takes no Python to compute."""
+    """Let an input follow a setting: the mean of one variable, which takes no Python to compute."""
     driver: Any = cast("bpy.types.FCurve", item.driver_add(path)).driver
     driver.type = "AVERAGE"
     variable = driver.variables.new()
     variable.type = "SINGLE_PROP"
-    variable.targets[0].id = root
-    variable.targets[0].data_path = f'["{name}"]'
+    (target,) = variable.targets
+    target.id_type, target.id = "COLLECTION", settings_of(root)
+    target.data_path = f'["{name}"]'

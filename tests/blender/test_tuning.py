@@ -15,7 +15,7 @@ from image_to_scene.core.geometry.surfaces import MEASURES, grid_surface, point_
 from image_to_scene.core.types import Reconstruction
 from image_to_scene.operators import arguments
 from image_to_scene.operators.scene import BuildOptions, Tuning, build, get_tuning, set_tuning
-from image_to_scene.operators.scene.tuning import CONTROLS, controls_of, first_tuning
+from image_to_scene.operators.scene.tuning import CONTROLS, controls_of, first_tuning, settings_of
 from image_to_scene.operators.tuning_arguments import tuning_from
 from image_to_scene.operators.usage import UsageError
 from image_to_scene.panels.tuning import SECTIONS
@@ -76,7 +76,8 @@ def evaluated(item):
     """Return an object's data after its modifiers."""
     kind = "POINTCLOUD" if "points" in item.name else "MESH"
     found = (shown.object for shown in bpy.context.evaluated_depsgraph_get().object_instances)
-    return next((shown.data for shown in found if shown.type == kind and shown.name == item.name), None)
+    data = next((shown.data for shown in found if shown.type == kind and shown.name == item.name), None)
+    return data or bpy.data.meshes.new("nothing")  # before 4.5 a cloud of no points is none at all
 
 
 def attribute(data, name, key="value", width=1):
@@ -87,7 +88,8 @@ def attribute(data, name, key="value", width=1):
 
 
 def positions(data):
-    return attribute(data, "position", "vector", 3) if len(data.attributes["position"].data) else np.empty((0, 3))
+    found = data.attributes.get("position")
+    return attribute(data, "position", "vector", 3) if found and len(found.data) else np.empty((0, 3))
 
 
 def as_rows(points):
@@ -199,8 +201,7 @@ def test_an_artists_edits_survive_a_coarser_step(make_view):
     bmesh.ops.delete(edit, geom=[edit.verts[index] for index in removed], context="VERTS")
     edit.to_mesh(mesh)
     edit.free()
-    item.parent["mesh_step"] = 2
-    item.parent.update_tag()
+    set_tuning(item.parent, replace(ALL, mesh_step=2))
     whole = np.ones((17, 25), int)
     whole[5:8, 3:8] = 0
     np.testing.assert_array_equal(faces(evaluated(item), (18, 26)), blocks(whole, 2))
@@ -273,7 +274,7 @@ def test_there_are_only_controls_that_something_heeds(make_view, rich):
     assert controls_of(built_from(rich).root).keys() == asdict(Tuning()).keys()
     plain = built_from(make_view())
     set_tuning(plain.root, replace(ALL, remove_sky=True))
-    assert "remove_sky" not in plain.root
+    assert "remove_sky" not in plain.collection
     assert controls_of(plain.meshes[0]) == {}
 
 
@@ -291,11 +292,12 @@ def test_properties_have_limits_and_come_back_to_what_they_were(make_view):
     wanted = Tuning(confidence=1.5, mesh_step=2, point_density=0.5)
     root = built_from(make_view(), tuning=wanted).root
     for name in controls_of(root):
-        shown = root.id_properties_ui(name).as_dict()
+        shown = settings_of(root).id_properties_ui(name).as_dict()
         assert shown["description"] and shown["default"] == pytest.approx(getattr(wanted, name))
-    assert root.id_properties_ui("mesh_step").as_dict()["min"] == 1
-    assert root.id_properties_ui("point_density").as_dict()["max"] == 1.0
-    assert 4.0 < root.id_properties_ui("confidence").as_dict()["soft_max"] <= 5.0
+    limits = {name: settings_of(root).id_properties_ui(name).as_dict() for name in controls_of(root)}
+    assert limits["mesh_step"]["min"] == 1
+    assert limits["point_density"]["max"] == 1.0
+    assert 4.0 < limits["confidence"]["soft_max"] <= 5.0
     set_tuning(root, ALL)
     assert asdict(first_tuning(root)) == pytest.approx(asdict(wanted))
 
@@ -305,31 +307,38 @@ def test_two_builds_are_tuned_apart_with_one_set_of_node_groups(make_reconstruct
     groups = len(bpy.data.node_groups)
     second = build(make_reconstruction(), BuildOptions(tuning=ALL), bpy.context.scene)
     assert len(bpy.data.node_groups) - groups <= (2 if bpy.app.version < (4, 5) else 0)
-    second.root["confidence"] = 1e6
-    second.root.update_tag()
+    settings = second.root["tuning"]
+    settings["confidence"] = 1e6
+    settings.update_tag()
     assert [len(positions(evaluated(built.clouds[0]))) for built in (first, second)] == [24 * 16, 0]
     assert [len(evaluated(built.meshes[0]).polygons) for built in (first, second)] == [25 * 17, 0]
 
 
-def test_a_duplicated_reconstruction_has_a_tuning_of_its_own(make_view):
-    built = built_from(make_view(), tuning=ALL)
-    for item in built.collection.objects:
-        item.select_set(True)
-    bpy.context.view_layer.objects.active = built.root
-    bpy.ops.object.duplicate()
-    (other,) = (item for item in bpy.context.selected_objects if item.type == "EMPTY")
-    (mesh,) = (item for item in other.children if "mesh" in item.name)
-    other["confidence"] = 1e6
-    other.update_tag()
-    assert len(evaluated(built.meshes[0]).polygons) == 25 * 17
-    assert len(mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.polygons) == 0
+def test_moving_the_root_computes_nothing_anew(make_view):
+    """Or else a million points would go to the graphics card at every step of the mouse."""
+    built = built_from(make_view(), tuning=Tuning())
+    bpy.context.view_layer.update()
+    changed = []
+    watch = lambda _scene, depsgraph: changed.extend(  # noqa: E731
+        item.id.name for item in depsgraph.updates if item.is_updated_geometry
+    )
+    bpy.app.handlers.depsgraph_update_post.append(watch)
+    try:
+        built.root.location.x += 1.0
+        bpy.context.view_layer.update()
+        assert not {item.name for item in built.meshes + built.clouds} & set(changed)
+        set_tuning(built.root, ALL)
+        bpy.context.view_layer.update()
+        assert {item.name for item in built.meshes + built.clouds} <= set(changed)
+    finally:
+        bpy.app.handlers.depsgraph_update_post.remove(watch)
 
 
 WITHOUT_ADDON = """
 import bpy, json, os, sys
 assert not bpy.context.preferences.filepaths.use_scripts_auto_execute
 bpy.ops.wm.open_mainfile(filepath=sys.argv[-2], use_scripts=False)
-root = next(item for item in bpy.data.objects if item.type == "EMPTY")
+settings = next(item for item in bpy.data.objects if item.type == "EMPTY")["tuning"]
 def counts():
     found = []
     for shown in bpy.context.evaluated_depsgraph_get().object_instances:
@@ -337,10 +346,10 @@ def counts():
             found.append((shown.object.type, len(shown.object.data.attributes["position"].data)))
     return sorted(found)
 result = [counts()]
-for settings in json.loads(sys.argv[-1]):
-    for name, value in settings.items():
-        root[name] = value
-    root.update_tag()
+for changes in json.loads(sys.argv[-1]):
+    for name, value in changes.items():
+        settings[name] = value
+    settings.update_tag()
     result.append(counts())
 print(json.dumps([result, "image_to_scene" in sys.modules]), flush=True)
 os._exit(0)
