@@ -11,11 +11,13 @@ from image_to_scene.core.errors import CancelledError, ImageError
 from image_to_scene.core.geometry.cameras import invert_rigid
 from image_to_scene.core.pipeline import Session, reconstruct
 from image_to_scene.core.storage import load, save
-from image_to_scene.core.types import Request, View
+from image_to_scene.core.types import Distortion, Mask, Request, View
+from image_to_scene.core.worker.protocol import request_from_json, request_to_json
 
 pytest.importorskip("torch", reason="the network needs torch, which Blender's own Python does not have")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import write_movie
 import write_tiny_checkpoint
 
 K_SOURCE = np.array([[200.0, 0.0, 100.0], [0.0, 200.0, 70.0], [0.0, 0.0, 1.0]])
@@ -145,6 +147,51 @@ def test_bad_pictures_are_named_before_the_model_is_looked_for(pictures, tmp_pat
     broken.write_bytes(b"")
     with pytest.raises(ImageError, match=r"broken\.png.*empty"):
         reconstruct(Request(views([pictures[0], broken]), model="no such model"))
+
+
+def test_frames_masks_and_lenses_reach_the_saved_reconstruction(joint, pictures, tmp_path):
+    """One request with all of them, as the worker gets it, through the network and the disk."""
+    pytest.importorskip("av", reason="movies are opened with PyAV")
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 255, (7, 10, 3), np.uint8).repeat(20, axis=0).repeat(20, axis=1) for _ in range(4)]
+    movie = write_movie.write(tmp_path / "clip.mkv", frames, codec="ffv1", pixels="bgr0")
+    half = np.zeros((140, 200), np.uint8)
+    half[:, :100] = 255
+    Image.fromarray(half).save(tmp_path / "mask.png")
+    lens = Distortion("POLYNOMIAL", (-0.2, 0.0, 0.0), (200.0, 200.0), (100.0, 70.0))
+    asked = Request(
+        (
+            View(pictures[0], mask=Mask(tmp_path / "mask.png")),
+            View(movie, time=0.05),
+            View(movie, time=0.06),
+            View(movie, time=0.11, distortion=lens, mask=Mask(tmp_path / "mask.png", inverted=True)),
+        ),
+        model=joint,
+    )
+    session = Session()
+    (result,) = session.reconstruct(request_from_json(request_to_json(asked)), lambda step: None)
+    assert result.facts["dropped_views"] == [2]
+    assert "clip.mkv shows one frame at several" in result.facts["warnings"][0]
+    save(result, tmp_path / "saved")
+    del session, result
+    photo, frame, straight = load(tmp_path / "saved").views
+    assert [view.name for view in (photo, frame, straight)] == ["a b", "clip 0.033s", "clip 0.100s"]
+    assert [view.source for view in (photo, frame, straight)] == [pictures[0], movie, movie]
+    np.testing.assert_array_equal(np.asarray(Image.open(frame.texture)), frames[1])
+    assert np.asarray(Image.open(straight.texture)).shape == (140, 200, 3)
+    assert not np.array_equal(np.asarray(Image.open(straight.texture)), frames[3])
+    assert (photo.mask == (np.arange(126) >= 63)).all()
+    assert not frame.mask.any()
+    assert straight.mask[:, :60].all()
+    assert not straight.mask[:, 70:].any()
+
+
+def test_a_sessions_copies_go_with_its_next_run(joint, pictures, tmp_path):
+    session = Session()
+    (first,) = session.reconstruct(Request(views(pictures[2:3]), model=joint), lambda step: None)
+    assert first.views[0].texture.is_file()
+    session.reconstruct(Request(views(pictures[:1]), model=joint), lambda step: None)
+    assert not first.views[0].texture.exists()
 
 
 def test_progress_counts_up_and_may_end_the_run(joint, pictures):

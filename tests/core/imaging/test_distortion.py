@@ -44,7 +44,7 @@ def test_distorting_undoes_undistorting_and_the_other_way_round(lens):
     for there, back in ((distort, undistort), (undistort, distort)):
         bent = there(grid(), lens, SIZE)
         seen = np.isfinite(bent)  # the strongest lenses see no corners
-        assert seen.mean() > 0.9
+        assert seen.mean() > 0.7
         np.testing.assert_allclose(back(bent, lens, SIZE)[seen], grid()[seen], atol=1e-5)
 
 

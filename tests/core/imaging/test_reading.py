@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from image_to_scene.core.errors import ImageError
 from image_to_scene.core.imaging.copies import write_copy
-from image_to_scene.core.imaging.reading import check_pictures, read_picture
+from image_to_scene.core.imaging.reading import check_pictures, read_picture, upright_size
 
 R, G, B, W, K, Y = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (255, 255, 0)
 UPRIGHT = np.array([[R, G, B], [W, K, Y]], np.uint8).repeat(16, axis=0).repeat(16, axis=1)  # no symmetry at all
@@ -88,6 +88,31 @@ def test_focal_length_compares_diagonals(tmp_path, orientation):
     """50 mm on 36 x 24 mm film, as pixels of a picture of the same shape."""
     path = save(tmp_path / "p.jpg", np.zeros((240, 360, 3), np.uint8), exif=exif_with(orientation, 50))
     assert read_picture(path).focal_length == pytest.approx(500.0)
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        ((3600, 2400), True),  # merely resized
+        ((2400, 3600), True),  # turned since, by a program that left the sides
+        ((360, 240), True),
+        ((3600, 2390), True),  # rounded
+        ((3600, 2700), False),  # cut from 4:3
+        ((3600, 3600), False),
+        ((0, 2400), True),  # says nothing
+    ],
+)
+def test_a_focal_length_holds_only_for_the_shape_it_was_taken_with(tmp_path, taken, told):
+    exif = exif_with(1, 50)
+    exif.get_ifd(0x8769)[0xA002], exif.get_ifd(0x8769)[0xA003] = taken
+    path = save(tmp_path / "p.jpg", np.zeros((240, 360, 3), np.uint8), exif=exif)
+    assert read_picture(path).focal_length == (pytest.approx(500.0) if told else None)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_is_known_from_the_header(tmp_path, orientation):
+    path = save(tmp_path / "p.jpg", STORED[orientation], exif=exif_with(orientation))
+    assert upright_size(path) == UPRIGHT.shape[1::-1]
 
 
 @pytest.mark.parametrize("focal_length", [None, 0, "long"])
