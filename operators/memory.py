@@ -30,7 +30,7 @@ def remember_request(root: bpy.types.Object, request: Request, options: BuildOpt
     root[REQUEST_KEY] = json.dumps(memory)
 
 
-def has_request(root: bpy.types.Object) -> bool:
+def has_request(root: Any) -> bool:
     """Tell whether a root remembers what it was built from."""
     return REQUEST_KEY in root
 

@@ -8,6 +8,7 @@ from ..operators import models, runtime
 from ..operators.context import settings_of
 from ..operators.reconstructions import active_root
 from ..operators.scene import description
+from ..operators.scene.animation import ONLY_AT_FRAME, has_switch
 from ..operators.session import POINTS_KEY, Task, session
 from .pictures import draw_pictures
 from .preferences import draw_runtime
@@ -85,6 +86,8 @@ class IMAGETOSCENE_PT_result(bpy.types.Panel):
         if root is not None:
             layout.label(text=root.name, icon="EMPTY_ARROWS", translate=False)
             _draw_facts(layout.column(align=True), root)
+            if has_switch(root):
+                layout.prop(root, f'["{ONLY_AT_FRAME}"]', text="Show Only at Its Frame")
         column = layout.column(align=True)
         column.operator("image_to_scene.run_again", icon="FILE_REFRESH")
         column.operator("image_to_scene.match_render", icon="CAMERA_DATA")

@@ -17,7 +17,9 @@ from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
 from ...core.geometry.ranks import ConfidenceRanks
 from ...core.geometry.surfaces import grid_shape
 from ...core.types import Progress, ReconstructedView, Reconstruction
+from .animation import build_clip_camera, show_at_frames
 from .cameras import build_camera
+from .clips import Clip, clips_of, scene_rate
 from .collection import Place, describe_on, in_root_frame, new_collection, new_root, place_of
 from .materials import point_material
 from .mesh import GridMeshes, build_mesh
@@ -215,15 +217,19 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
     given = what_is_given(part.views, points=options.point_cloud, meshes=options.meshes)
     add_controls(place, options.tuning, given, {"confidence": part.ranks.at(0.99), "max_distance": part.size})
     pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
+    clips = clips_of(part.views, options.clip_start, scene_rate(scene))
     built = BuiltScene(
         collection=place.collection,
         root=place.root,
-        cameras=_cameras(part, pictures, place) if options.cameras else (),
+        cameras=_cameras(part, pictures, clips, place) if options.cameras else (),
         clouds=_clouds(part, there, place) if options.point_cloud else (),
         meshes=_meshes(part, pictures, there, place) if options.meshes else (),
         warnings=tuple(part.warnings),
         points=part.points,
     )
+    for clip in clips:
+        for items in filter(None, (built.clouds, built.meshes)):
+            show_at_frames(clip, [items[index] for index in clip.views], place.root)
     describe_on(place.root, part.plan.reconstruction)
     replace_parts(
         earlier, {item[PART_KEY]: item for item in (*built.cameras, *built.clouds, *built.meshes)}, place.root
@@ -242,12 +248,20 @@ def _place(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) -> Pla
     return place_of(there[part.plan.root], scene)
 
 
-def _cameras(part: _Part, pictures: list[Picture], place: Place) -> tuple[bpy.types.Object, ...]:
-    return tuple(
+def _cameras(part: _Part, pictures: list[Picture], clips: list[Clip], place: Place) -> tuple[bpy.types.Object, ...]:
+    """Make a camera for every view and every clip, unless it stands in the scene already."""
+    without = set(part.plan.options.without_camera)
+    still = (
         mark_part(build_camera(picture, part.clip, part.size, place), f"camera {index}")
         for index, picture in enumerate(pictures)
-        if index not in part.plan.options.without_camera
+        if index not in without
     )
+    moving = (
+        mark_part(build_clip_camera(clip, pictures, part.clip, part.size, place), f"clip {number}")
+        for number, clip in enumerate(clips)
+        if without.isdisjoint(clip.views)
+    )
+    return *still, *moving
 
 
 def _clouds(part: _Part, there: Mapping[int, Any], place: Place) -> tuple[bpy.types.Object, ...]:

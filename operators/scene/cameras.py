@@ -14,7 +14,7 @@ from ...core.geometry.cameras import (
     transform_intrinsics,
 )
 from ...core.geometry.surfaces import camera_or_origin
-from ...core.types import FloatArray
+from ...core.types import FloatArray, ReconstructedView
 from .collection import Place, add_object, put
 from .pictures import Picture
 
@@ -22,11 +22,15 @@ INTRINSICS_KEY = "image_from_camera"
 """Custom property of a camera: the nine numbers of K in source pixels, row by row."""
 SIZE_KEY = "picture_size"
 """Custom property of a camera: width and height of its picture, source pixels."""
+LENS = ("lens", "shift_x", "shift_y")
+"""What may change from frame to frame of a camera's data."""
 CAMERA_PART = 0.04  # of the scene's size: how large a camera is drawn
 PHOTO_ALPHA = 0.5
 
 
-def build_camera(picture: Picture, clip: tuple[float, float], size: float, place: Place) -> bpy.types.Object:
+def build_camera(
+    picture: Picture, clip: tuple[float, float], size: float, place: Place, name: str = ""
+) -> bpy.types.Object:
     """Add the camera of one view, with its photo as background.
 
     Args:
@@ -34,14 +38,15 @@ def build_camera(picture: Picture, clip: tuple[float, float], size: float, place
         clip: Near and far clip distance, in the reconstruction's units.
         size: The scene's size, in the reconstruction's units.
         place: Where it goes; scaling its root scales the clip range.
+        name: Empty: the view's.
     """
     view = picture.view
-    data = bpy.data.cameras.new(view.name)
+    data = bpy.data.cameras.new(name or view.name)
     _set_intrinsics(data, transform_intrinsics(view.source_from_model, view.image_from_camera), view.source_size)
     data.clip_start, data.clip_end = clip
     data.display_size = CAMERA_PART * size
     _show_photo(data, picture.image)
-    camera = add_object(view.name, data, place)
+    camera = add_object(data.name, data, place)
     put(camera, blender_from_opencv(camera_or_origin(view)))
     for path in ("clip_start", "clip_end", "display_size"):
         _follow_scale(data, path, place.root)
@@ -106,6 +111,12 @@ def read_lens(data: bpy.types.Camera, size: tuple[int, int], pixel_aspect: tuple
         aspect_y=pixel_aspect[1],
         sensor_fit=data.sensor_fit,  # type: ignore[arg-type]
     )
+
+
+def lens_values(view: ReconstructedView) -> tuple[float, ...]:
+    """Return what the camera of a view has of `LENS`."""
+    lens = lens_from_intrinsics(transform_intrinsics(view.source_from_model, view.image_from_camera), view.source_size)
+    return tuple(getattr(lens, name) for name in LENS)
 
 
 def _set_intrinsics(data: bpy.types.Camera, image_from_camera: FloatArray, size: tuple[int, int]) -> None:

@@ -65,3 +65,20 @@ def set_modifier_input(modifier: Any, identifier: str, value: Any) -> None:
         getattr(modifier.properties.inputs, identifier).value = value
     else:
         modifier[identifier] = value
+
+
+def new_curve(owner: Any, path: str, index: int) -> bpy.types.FCurve:
+    """Add an empty curve to an object's, or other data-block's, own action, which is made where it has none.
+
+    Args:
+        owner: What is animated.
+        path: Its property.
+        index: Which number of the property, 0 where it has one only.
+    """
+    animation = owner.animation_data_create()
+    if animation.action is None:
+        animation.action = bpy.data.actions.new(owner.name)
+    if bpy.app.version >= (4, 4):
+        curve: bpy.types.FCurve = animation.action.fcurve_ensure_for_datablock(owner, path, index=index)
+        return curve
+    return animation.action.fcurves.new(path, index=index)  # type: ignore[no-any-return]

@@ -38,7 +38,7 @@ def is_made(item: Any) -> bool:
 
 def parts_of(root: bpy.types.Object) -> dict[str, bpy.types.Object]:
     """Find the parts of a reconstruction below its root."""
-    return {item[PART_KEY]: item for item in root.children if PART_KEY in item and is_made(item)}
+    return {item[PART_KEY]: item for item in root.children if item.get(PART_KEY) and is_made(item)}
 
 
 def replace_parts(earlier: Parts, new: Parts, root: bpy.types.Object) -> None:
