@@ -66,7 +66,7 @@ class Distortion:
     coefficients: tuple[float, ...]
     """As many as the model has: POLYNOMIAL k1 k2 k3, DIVISION k1 k2, NUKE k1 k2, BROWN k1 k2 k3 k4 p1 p2."""
     focal_length: tuple[float, float]
-    """(x, y) by which pixels are normalised, source pixels."""
+    """(x, y) by which pixels are normalised, source pixels, counted as those of `View.image_from_camera`."""
     principal_point: tuple[float, float]
     """(x, y) of no distortion, source pixels, +y down."""
 
@@ -80,7 +80,8 @@ class View:
     world_from_camera: FloatArray | None = None
     """[4, 4] rigid, camera axes OpenCV, world axes of the scene (Z up); makes the camera token. None: unknown."""
     image_from_camera: FloatArray | None = None
-    """[3, 3] pinhole intrinsics in source pixels. None: unknown; known intrinsics need no known pose."""
+    """[3, 3] pinhole intrinsics in source pixels, of a movie those it stores, upright (as Blender counts them), even
+    where they are not square. None: unknown; known intrinsics need no known pose."""
     time: float | None = None
     """Seconds from the start of the clip that the picture belongs to: of a movie, the frame shown then is taken.
     None: a single picture."""

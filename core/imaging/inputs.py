@@ -61,7 +61,7 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
     dropped = _repeated([view for view, _ in settled])
     kept = [pair for index, pair in enumerate(settled) if index not in dropped]
     pictures = tuple(picture for _, picture in kept)
-    _check_masks(pictures)
+    _check_masks(pictures, {frame.picture: frame.stretch for frame in frames.values()})
     return Inputs(
         views=tuple(view for view, _ in kept),
         pictures=pictures,
@@ -144,14 +144,13 @@ def _warnings(dropped: Mapping[Path, int]) -> tuple[str, ...]:
     )
 
 
-def _check_masks(pictures: Sequence[View]) -> None:
-    """Make sure that masks have the shape of their pictures."""
+def _check_masks(pictures: Sequence[View], stretches: Mapping[Path, tuple[float, float]]) -> None:
+    """Make sure that masks have the shape of their pictures, of frames also that of their stored pixels."""
     flaws = []
     for picture, mask in dict.fromkeys((view.path, view.mask.path) for view in pictures if view.mask is not None):
         size, mask_size = upright_size(picture), upright_size(mask)
-        if not same_shape(size, mask_size):
+        x, y = stretches.get(picture, (1.0, 1.0))
+        if not same_shape(mask_size, size) and not same_shape(mask_size, (size[0] / x, size[1] / y)):
             flaws.append(f'"{mask}" has {mask_size[0]} × {mask_size[1]} pixels and "{picture}" {size[0]} × {size[1]}')
     if flaws:
-        raise ImageError(
-            f"A mask must have the shape of its picture: {'; '.join(flaws)}; make it anew or leave it out."
-        )
+        raise ImageError(f"A mask must have its picture's shape: {'; '.join(flaws)}; make it anew or leave it out.")

@@ -151,7 +151,7 @@ def upright_size(path: Path) -> tuple[int, int]:
     return (height, width) if is_turned else (width, height)
 
 
-def same_shape(first: Sequence[int], second: Sequence[int]) -> bool:
+def same_shape(first: Sequence[float], second: Sequence[float]) -> bool:
     """Tell whether two (width, height) have the same ratio, within one percent."""
     return abs(first[0] * second[1] / (first[1] * second[0]) - 1.0) <= 0.01
 

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "core"
 MODULES = sorted(CORE.rglob("*.py"))
 BLENDER = {"bpy", "bmesh", "mathutils", "gpu", "bpy_extras", "bl_ext"}
-LIGHT = ["types", "errors", "storage", "geometry.cameras", "geometry.surfaces", "geometry.rays", "geometry.alignment"]
+LIGHT = ["types", "errors", "storage", "imaging.kinds"]
+LIGHT += [f"geometry.{name}" for name in ("cameras", "surfaces", "rays", "alignment")]
 ENTRANCES = [*LIGHT, "worker.client", "pipeline"]
 
 
@@ -60,13 +61,14 @@ def test_torch_stays_in_the_model_and_pillow_in_imaging(file):
     if room == "worker":  # asks for versions and memory, and only when it runs
         assert not any(module.split(".")[0] == "torch" and top for module, _, top in imports(file))
     if room != "imaging":
-        assert "PIL" not in names(file)
+        assert not names(file) & {"PIL", "av"}
+    assert not any(module.split(".")[0] == "av" and top for module, _, top in imports(file)), "movies are rare"
     assert not names(file) & {"pickle", "shelve", "marshal"}
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES)
 def test_a_fresh_interpreter_pays_for_nothing_that_it_does_not_use(entrance):
-    heavy = {"torch", "bpy", "safetensors", "huggingface_hub"} | ({"PIL"} if entrance != "pipeline" else set())
+    heavy = {"torch", "bpy", "safetensors", "huggingface_hub", "av"} | ({"PIL"} if entrance != "pipeline" else set())
     program = (
         f"import runpy, sys; runpy.run_path({str(ROOT / 'tests' / 'conftest.py')!r});"
         f"import image_to_scene.core.{entrance};"

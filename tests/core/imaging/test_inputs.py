@@ -131,6 +131,13 @@ def test_a_mask_of_another_shape_is_told_with_both_sizes(tmp_path, movie, pictur
         gather([View(picture, mask=Mask(tmp_path / "turned.png"))], frames)
 
 
+def test_a_mask_may_count_pixels_as_the_movie_stores_them(tmp_path, frames):
+    movie = write(tmp_path / "wide.mp4", [numbered_frame(0)], sample_aspect_ratio=Fraction(2))
+    for size in ((64, 48), (256, 96)):
+        Image.new("L", size).save(tmp_path / "mask.png")
+        gather([View(movie, mask=Mask(tmp_path / "mask.png"))], frames)
+
+
 def test_a_masks_movie_is_read_at_the_views_time(tmp_path, movie, frames):
     matte = write(tmp_path / "matte.mov", [numbered_frame(100 + i) for i in range(10)], codec="qtrle", pixels="rgb24")
     inputs = gather(
