@@ -111,11 +111,11 @@ def run(arguments: Namespace) -> dict[str, Any]:
     check_targets(arguments)
     new_file()
     given = _inputs(arguments)
+    new_file()  # cameras may have come from another one; to open a file while a run lasts would end it
     model = models.chosen(arguments.model, accepts_non_commercial=arguments.accept_non_commercial)
     request = request_from(arguments, given.views, model)
     running = session.start(request, arguments.python or worker_python(bpy.context))
     follow(running)
-    new_file()
     options = replace(build_options_from(arguments), without_camera=given.without_camera, clip_start=given.clip_start)
     built = run_through(work(running, Order(options, request), scene_of(bpy.context)))
     reconstructions = running.reconstructions()
