@@ -120,7 +120,7 @@ class _Working:
     def _follow(self, job: Installation | Removal) -> Outcome:
         setup.start(job)
         if self._is_pressed:
-            bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
+            _redraw_meanwhile()
             return {"FINISHED"}
         while not setup.advance():
             time.sleep(TICK)
@@ -287,7 +287,7 @@ class IMAGETOSCENE_OT_check_python(bpy.types.Operator):
             return {"CANCELLED"}
         setup.check.start()
         if self._is_pressed:
-            bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
+            _redraw_meanwhile()
             return {"FINISHED"}
         setup.check.join()
         is_fit = setup.check.findings is not None and setup.check.findings.is_fit
@@ -359,6 +359,11 @@ def unregister() -> None:
 def _has_torch() -> bool:
     """Tell whether the Python that runs Blender has torch of its own, as those of Linux distributions may."""
     return any((Path(folder) / "torch").is_dir() for folder in site.getsitepackages())
+
+
+def _redraw_meanwhile() -> None:
+    if not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
 
 
 def _tick() -> float | None:

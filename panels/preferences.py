@@ -9,6 +9,7 @@ from ..core.worker.runtime.builds import BUILDS, size_of
 from ..operators.context import PACKAGE
 from ..operators.runtime import BUILD_ITEMS, setup
 from ..operators.session import session
+from .text import draw_sentence
 
 LOG_LINES: Final = 8
 
@@ -33,31 +34,32 @@ class ImageToScenePreferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
     )
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """Show the runtime, the interpreter, and the last words of both."""
         layout: Any = self.layout
-        _draw_runtime(layout.box().column(), self)
+        _draw_runtime(layout.box().column(), context, self)
         column = layout.box().column()
         row = column.row(align=True)
         row.prop(self, "worker_python")
         row.operator("image_to_scene.check_python", text="Check", icon="VIEWZOOM")
         if setup.check is not None:
-            column.label(text=setup.check.text, icon=_check_icon(), translate=False)
+            draw_sentence(column, context, setup.check.text, _check_icon())
         _draw_log(layout)
 
 
 CLASSES: Final = (ImageToScenePreferences,)
 
 
-def draw_runtime(layout: Any) -> None:
+def draw_runtime(layout: Any, context: bpy.types.Context) -> None:
     """Ask for the runtime where there is none, or show how far its installation is."""
     if setup.job is not None:
         _draw_job(layout)
         return
     column = layout.box().column(align=True)
-    column.label(text=f"Needs its runtime ({size_of(BUILDS['auto']).download_text})", icon="INFO", translate=False)
+    needed = f"Needs its runtime ({size_of(BUILDS['auto']).download_text})"
+    draw_sentence(column, context, needed, "INFO")
     if setup.error:
-        column.label(text=setup.error, icon="ERROR", translate=False)
+        draw_sentence(column, context, setup.error, "ERROR")
     column.operator("image_to_scene.install_runtime", text="Install Runtime…", icon="IMPORT")
 
 
@@ -67,11 +69,11 @@ def _draw_job(layout: Any) -> None:
     row.operator("image_to_scene.cancel_runtime", text="", icon="X")
 
 
-def _draw_runtime(layout: Any, preferences: Any) -> None:
+def _draw_runtime(layout: Any, context: bpy.types.Context, preferences: Any) -> None:
     is_there = bool(setup.runtimes)
-    layout.label(text=setup.line, icon="CHECKMARK" if setup.runtime else "INFO", translate=False)
+    draw_sentence(layout, context, setup.line, "CHECKMARK" if setup.runtime else "INFO")
     if setup.error:
-        layout.label(text=setup.error, icon="ERROR", translate=False)
+        draw_sentence(layout, context, setup.error, "ERROR")
     if setup.job is not None:
         _draw_job(layout)
         return

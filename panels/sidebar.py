@@ -36,7 +36,7 @@ class IMAGETOSCENE_PT_main(bpy.types.Panel):
         for name in ("makes_cameras", "makes_point_cloud", "makes_meshes"):
             column.prop(settings, name)
         if runtime.is_needed(context) or runtime.setup.job is not None:
-            draw_runtime(layout)
+            draw_runtime(layout, context)
         if session.run is None:
             row = layout.row()
             row.scale_y = 1.5

@@ -139,7 +139,7 @@ def test_pressed_in_the_window_it_works_in_the_background_and_a_cancel_ends_it(w
     assert setup.job is job
     assert not bpy.ops.image_to_scene.install_runtime.poll()
     layout = Layout()
-    draw_runtime(layout)
+    draw_runtime(layout, bpy.context)
     assert ("operator", "image_to_scene.cancel_runtime", "", "X") in layout.drawn
     assert bpy.ops.image_to_scene.cancel_runtime() == {"FINISHED"}
     while not setup.advance():
@@ -151,7 +151,7 @@ def test_pressed_in_the_window_it_works_in_the_background_and_a_cancel_ends_it(w
 
 def test_without_a_python_the_sidebar_asks_for_the_runtime_and_names_its_size(wheels):
     layout = Layout()
-    draw_runtime(layout)
+    draw_runtime(layout, bpy.context)
     (text,) = (words[1] for words in layout.drawn if words[0] == "label")
     assert text.startswith("Needs its runtime (about ")
     assert any(words[:2] == ("operator", "image_to_scene.install_runtime") for words in layout.drawn)
