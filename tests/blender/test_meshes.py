@@ -156,3 +156,16 @@ def test_points_from_rays_are_the_vertices(make_view):
     root_frame = build(Reconstruction((view,)), UNCUT, bpy.context.scene).meshes[0].data
     turned = points @ np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])  # x stays, forward becomes y, down becomes −z
     np.testing.assert_allclose(positions(root_frame).reshape(18, 26, 3)[1:-1, 1:-1], turned, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["BLENDER_WORKBENCH", "CYCLES"])
+def test_a_plane_in_coarse_steps_shows_the_same_photo(photo_view, render, workbench, engine):
+    scene = bpy.context.scene
+    view = photo_view("smooth")
+    view.depth[:] = 5.0
+    built = build_meshes(view, options=replace(UNCUT, tuning=replace(UNCUT.tuning, mesh_step=5)))
+    match_render(scene, built.cameras[0])
+    workbench(scene)
+    scene.render.engine = engine
+    scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.filter_width = 1, False, 0.01
+    compare_with_photo(render(scene), "smooth")
