@@ -11,10 +11,8 @@ from .memory import has_request, remembered_request
 from .reconstructions import active_root
 from .runtime import worker_python
 from .session import Task, session
-from .settings import build_options_from, request_from
-from .work import Order, SteppedOperator, build_run
-
-__all__ = ["CLASSES", "build_run"]
+from .settings import build_options_from, placement_from, request_from
+from .work import Order, SteppedOperator
 
 
 class IMAGETOSCENE_OT_reconstruct(SteppedOperator, bpy.types.Operator):
@@ -38,7 +36,8 @@ class IMAGETOSCENE_OT_reconstruct(SteppedOperator, bpy.types.Operator):
             build_options_from(settings), without_camera=given.without_camera, clip_start=given.clip_start
         )
         request = request_from(settings, given)
-        return session.start(request, worker_python(context)), Order(options, request), scene_of(context)
+        order = Order(options, request, placement=placement_from(settings))
+        return session.start(request, worker_python(context)), order, scene_of(context)
 
 
 class IMAGETOSCENE_OT_run_again(SteppedOperator, bpy.types.Operator):

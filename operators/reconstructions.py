@@ -13,7 +13,7 @@ from .context import Outcome, manager_of, scene_of, settings_of
 from .memory import remember_folder, remembered_folder
 from .scene import find_roots, root_of
 from .session import Task, session
-from .settings import build_options_from
+from .settings import build_options_from, placement_from
 from .work import Order, SteppedOperator
 
 NOT_SAVED: Final = "Its depth was not saved before Blender was closed, or moved since: press Run Again, then save"
@@ -50,7 +50,8 @@ class IMAGETOSCENE_OT_open_reconstruction(SteppedOperator, bpy.types.Operator):
         """Take the folder as it is; its copies of pictures stay where they are."""
         folder = Path(bpy.path.abspath(self.directory))
         options = replace(build_options_from(settings_of(context)), packs_copies=False)
-        return session.open(folder), Order(options, saved=True), scene_of(context)
+        order = Order(options, saved=True, placement=placement_from(settings_of(context)))
+        return session.open(folder), order, scene_of(context)
 
 
 class IMAGETOSCENE_OT_save_reconstruction(bpy.types.Operator):

@@ -16,7 +16,8 @@ from ..core.errors import CancelledError, ImageToSceneError
 from ..core.types import Progress, Reconstruction, Request
 from .context import Outcome, manager_of
 from .memory import remember_folder, remember_request
-from .scene import BuildOptions, BuildSteps, BuiltScene, Plan, Shelf, build_steps, run_through
+from .scene import BuildOptions, BuildSteps, BuiltScene, Plan, Shelf, build_steps
+from .scene.placement import Placement, apply_placement
 from .session import POINTS_KEY, Task, session
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class Order:
     """Identity of the root whose parts are replaced. None: the result gets a root of its own."""
     saved: bool = False
     """Whether the folder is the artist's own and stays."""
+    placement: Placement | None = None
+    """Of a root of its own. None: as it is built."""
 
 
 def work(task: Task, order: Order, scene: bpy.types.Scene) -> BuildSteps:
@@ -69,12 +72,9 @@ def work(task: Task, order: Order, scene: bpy.types.Scene) -> BuildSteps:
                 remember_request(item.root, request, plan.options)
             if order.saved:
                 remember_folder(item.root, folder)
+            if plan.root is None and order.placement and order.placement != Placement():
+                task.warnings += apply_placement(item.root, order.placement, shelf.scene)
         return built
-
-
-def build_run(task: Task, options: BuildOptions, scene: bpy.types.Scene) -> list[BuiltScene]:
-    """Build all that a finished task found, without a pause, or nothing of it; see `work`."""
-    return run_through(work(task, Order(options), scene))
 
 
 def _watched(steps: BuildSteps, task: Task) -> BuildSteps:

@@ -107,6 +107,8 @@ def show_clip(background: Any, clip: Clip, views: Sequence[ReconstructedView]) -
 
 def _first_of_movie(source: Path, clip: Clip, views: Sequence[ReconstructedView]) -> int | None:
     """Return the number of the frame at the clip's start; None where Blender would show others, or turned ones."""
+    if not source.is_file():
+        return None
     try:
         movie = bpy.data.movieclips.load(str(source.absolute()))
     except RuntimeError:

@@ -91,17 +91,6 @@ def find_scene(session_uid: int) -> bpy.types.Scene:
 
 
 @contextmanager
-def all_or_nothing() -> Iterator[None]:
-    """Remove every data-block made inside the block when it ends in an exception, cancelling included."""
-    before = data_blocks().keys()
-    try:
-        yield
-    except BaseException:
-        remove(_made_since(before))
-        raise
-
-
-@contextmanager
 def temporary_data() -> Iterator[None]:
     """Remove every data-block made inside the block, however it ends."""
     before = data_blocks().keys()

@@ -152,6 +152,15 @@ def test_upright_copies_are_packed_and_photos_are_not(make_view, make_reconstruc
     assert turned.packed_file is not None and tuple(turned.size) == (48, 32)
 
 
+def test_copies_in_a_folder_that_stays_are_not_packed(make_view, make_reconstruction, save_picture, tmp_path):
+    copy = save_picture(tmp_path / "upright.png", np.zeros((32, 48, 3), np.uint8))
+    views = (replace(make_view("turned"), texture=copy),)
+    options = BuildOptions(point_cloud=False, packs_copies=False)
+    (camera,) = build(make_reconstruction(views=views), options, bpy.context.scene).cameras
+    image = camera.data.background_images[0].image
+    assert image.packed_file is None and image.filepath == str(copy)
+
+
 def photo_paths():
     return sorted(image.filepath for image in bpy.data.images if image.source == "FILE")
 

@@ -12,9 +12,19 @@ import image_to_scene
 from image_to_scene.core import types
 from image_to_scene.core.errors import CancelledError
 from image_to_scene.core.storage import load
-from image_to_scene.operators import export, inputs, log, models, pictures, reconstruct, reconstructions, runtime, settings
-from image_to_scene.operators.scene.transaction import find_scene
+from image_to_scene.operators import (
+    export,
+    inputs,
+    log,
+    models,
+    pictures,
+    reconstruct,
+    reconstructions,
+    runtime,
+    settings,
+)
 from image_to_scene.operators.scene import find_roots
+from image_to_scene.operators.scene.transaction import find_scene
 from image_to_scene.operators.session import session
 
 MODULES = (export, log, models, pictures, reconstruct, reconstructions, runtime)
@@ -183,7 +193,43 @@ def test_a_reconstruction_of_an_earlier_session_says_that_it_is_gone(ready):
     bpy.ops.image_to_scene.reconstruct()
     session.close()
     assert not bpy.ops.image_to_scene.save_reconstruction.poll()
+    assert bpy.ops.image_to_scene.run_again.poll()
     assert bpy.ops.image_to_scene.export_gltf.poll()
+
+
+def test_a_saved_reconstruction_is_found_again_in_a_later_session(ready, tmp_path):
+    project, moved = tmp_path / "project", tmp_path / "moved"
+    project.mkdir()
+    bpy.ops.image_to_scene.reconstruct()
+    bpy.ops.wm.save_as_mainfile(filepath=str(project / "file.blend"))
+    bpy.ops.image_to_scene.save_reconstruction(filepath=str(project / "depth"))
+    bpy.ops.wm.save_mainfile()
+    session.close()
+    project.rename(moved)
+    bpy.ops.wm.open_mainfile(filepath=str(moved / "file.blend"))
+    bpy.ops.image_to_scene.save_reconstruction(filepath=str(tmp_path / "copy"))
+    np.testing.assert_array_equal(load(moved / "depth").views[1].depth, load(tmp_path / "copy").views[1].depth)
+    (moved / "depth" / "reconstruction.json").unlink()
+    (tmp_path / "copy" / "reconstruction.json").unlink()
+    assert not bpy.ops.image_to_scene.save_reconstruction.poll()
+
+
+def test_an_opened_folder_is_known_to_the_file(ready, tmp_path):
+    bpy.ops.image_to_scene.reconstruct()
+    bpy.ops.image_to_scene.save_reconstruction(filepath=str(tmp_path / "depth"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.image_to_scene.open_reconstruction(directory=str(tmp_path / "depth"))
+    session.close()
+    assert bpy.ops.image_to_scene.save_reconstruction.poll()
+    assert not bpy.ops.image_to_scene.run_again.poll()
+
+
+def test_a_reconstruction_is_placed_as_the_settings_say(ready):
+    ready.place_at_cursor = True
+    bpy.context.scene.cursor.location = (10.0, 20.0, 30.0)
+    bpy.ops.image_to_scene.reconstruct()
+    (root,) = find_roots(bpy.context.scene)
+    assert np.linalg.norm(root.matrix_basis.translation) > 10.0
 
 
 def no_pictures(chosen, _folder):
