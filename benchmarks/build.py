@@ -1,5 +1,7 @@
 """How much faster the builders are than Python lists: eight views of 504×336 as points and as meshes, in one run.
 
+Then how long a whole build takes, and how long the scene takes to follow a change of its tuning.
+
 Run it as `.venv/bin/python benchmarks/build.py`. The list side does what add-ons commonly do: `from_pydata` with lists,
 then one value after the other for colours and texture coordinates. Both sides start from the same geometry, whose time
 is given apart; pictures and materials take part on neither side.
@@ -25,7 +27,8 @@ from image_to_scene.core.geometry.surfaces import (  # noqa: E402
     grid_surface,
     point_cloud,
 )
-from image_to_scene.core.types import ReconstructedView  # noqa: E402
+from image_to_scene.core.types import ReconstructedView, Reconstruction  # noqa: E402
+from image_to_scene.operators.scene import BuildOptions, Tuning, build, set_tuning  # noqa: E402
 from image_to_scene.operators.scene.mesh import GridMeshes  # noqa: E402
 from image_to_scene.operators.scene.point_cloud import new_cloud  # noqa: E402
 
@@ -101,6 +104,24 @@ def report(name: str, geometry: float, ours: float, lists: float) -> None:
     )
 
 
+def report_tuning(views: list[ReconstructedView]) -> None:
+    """Print how long a build takes, and a change of one setting of what it made."""
+
+    def whole() -> bpy.types.Object:
+        return build(Reconstruction(tuple(views)), BuildOptions(), bpy.context.scene).root
+
+    print(f"a whole build {seconds(whole, 3):6.3f} s")
+    root = whole()
+    for name, values in (("confidence_percentile", (20.0, 30.0, 40.0)), ("mesh_step", (4, 3, 2))):
+        best = float("inf")
+        for value in values:
+            set_tuning(root, Tuning(**{name: value}))
+            started = time.perf_counter()
+            bpy.context.view_layer.update()
+            best = min(best, time.perf_counter() - started)
+        print(f"a change of {name} {best:6.3f} s")
+
+
 def main() -> None:
     """Compare points and meshes."""
     views = [make_view(seed) for seed in range(VIEWS)]
@@ -118,6 +139,7 @@ def main() -> None:
         seconds(lambda: our_meshes(surfaces), 3),
         seconds(lambda: [mesh_from_lists(surface) for surface in surfaces], 1),
     )
+    report_tuning(views)
 
 
 main()

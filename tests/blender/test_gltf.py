@@ -115,6 +115,24 @@ def test_meshes_are_cut_textured_and_unlit(built, tmp_path):
         assert (image["mimeType"], "uri" in image) == ("image/png", False)
 
 
+def test_what_is_exported_is_what_the_tuning_shows(built, tmp_path, validate):
+    set_tuning(built.root, Tuning(mesh_step=3, point_density=0.5))
+    path, document, _ = exported(built, tmp_path)
+    assert validate(path)["numErrors"] == 0
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    for item in built.meshes:
+        (primitive,) = document["meshes"][node(document, item.name)["mesh"]]["primitives"]
+        faces = len(item.evaluated_get(depsgraph).data.polygons)
+        assert 0 < faces < 0.2 * len(item.data.polygons)
+        assert document["accessors"][primitive["indices"]]["count"] == 6 * faces
+        assert document["materials"][primitive["material"]]["name"] == item.data.materials[0].name
+        assert "TEXCOORD_0" in primitive["attributes"]
+    for item in built.clouds:
+        (primitive,) = document["meshes"][node(document, item.name)["mesh"]]["primitives"]
+        count = document["accessors"][primitive["attributes"]["POSITION"]]["count"]
+        assert count == len(evaluated_points(item, ("position", "vector"), 3)) < 0.6 * 24 * 16
+
+
 def test_an_embedded_picture_is_the_photo(built, tmp_path):
     _, document, binary = exported(built, tmp_path)
     image = next(image for image in document["images"] if image["name"] == "wide")
