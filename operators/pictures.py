@@ -9,8 +9,8 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
 
 from ..core.errors import ImageToSceneError
-from .context import Outcome, manager_of, settings_of
-from .inputs import Item, files
+from .context import Outcome, manager_of, scene_of, settings_of
+from .inputs import Item, cameras, files
 
 NUMBERED: Final = (
     (
@@ -130,9 +130,7 @@ class IMAGETOSCENE_OT_add_image(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
         """Take the image editor's, or ask for one."""
-        shown = getattr(context.space_data, "image", None)
-        if shown is not None:
-            self.image = shown.name
+        if _shown(context) is not None:
             return self.execute(context)
         return manager_of(context).invoke_props_dialog(self)  # type: ignore[return-value]
 
@@ -143,7 +141,7 @@ class IMAGETOSCENE_OT_add_image(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         """Append it; of a movie or sequence, the files."""
-        image = bpy.data.images.get(self.image)
+        image = bpy.data.images.get(self.image) if self.image else _shown(context)
         if image is None:
             self.report({"ERROR"}, f"This file has no image {self.image!r}: choose one of the list.")
             return {"CANCELLED"}
@@ -152,6 +150,27 @@ class IMAGETOSCENE_OT_add_image(bpy.types.Operator):
         except ImageToSceneError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class IMAGETOSCENE_OT_add_cameras(bpy.types.Operator):
+    """Add the selected cameras, each with its own picture; they stay as they are, and the geometry fits them"""
+
+    bl_idname = "image_to_scene.add_cameras"
+    bl_label = "Add Cameras"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There are some."""
+        cls.poll_message_set("No camera is selected")
+        return context.scene is not None and any(item.type == "CAMERA" for item in context.selected_objects)
+
+    def execute(self, context: bpy.types.Context) -> Outcome:
+        """Append them in natural order of their names; of one that moves, frames of the scene's range."""
+        chosen = [item for item in context.selected_objects if item.type == "CAMERA"]
+        chosen.sort(key=lambda item: files.natural(Path(item.name)))
+        append(settings_of(context), [_camera_item(camera, scene_of(context)) for camera in chosen])
         return {"FINISHED"}
 
 
@@ -238,6 +257,7 @@ CLASSES: Final = (
     IMAGETOSCENE_OT_drop_pictures,
     IMAGETOSCENE_OT_add_folder,
     IMAGETOSCENE_OT_add_image,
+    IMAGETOSCENE_OT_add_cameras,
     IMAGETOSCENE_OT_remove_picture,
     IMAGETOSCENE_OT_clear_pictures,
     IMAGETOSCENE_OT_move_picture,
@@ -260,6 +280,22 @@ def append(settings: Any, items: Iterable[Item]) -> None:
             for field in fields(Item):
                 setattr(entry, field.name, getattr(item, field.name))
     settings.active_picture = len(settings.pictures) - 1
+
+
+def _shown(context: bpy.types.Context) -> bpy.types.Image | None:
+    """Return the image that the image editor shows; None elsewhere."""
+    return getattr(context.space_data, "image", None)
+
+
+def _camera_item(camera: bpy.types.Object, scene: bpy.types.Scene) -> Item:
+    return Item(
+        camera.name,
+        "CAMERA",
+        camera=camera,
+        is_animated=cameras.moves(camera),
+        frame_start=scene.frame_start,
+        frame_end=scene.frame_end,
+    )
 
 
 def _identity(item: Any) -> tuple[object, ...]:

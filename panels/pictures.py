@@ -45,8 +45,7 @@ class IMAGETOSCENE_MT_add(bpy.types.Menu):
         layout.operator("image_to_scene.add_folder", text="Folder…", icon="FILE_FOLDER")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("image_to_scene.add_image", text="Image of This File…", icon="IMAGE_DATA")
-        if hasattr(bpy.types, "IMAGETOSCENE_OT_add_cameras"):
-            layout.operator("image_to_scene.add_cameras", text="Selected Cameras", icon="OUTLINER_OB_CAMERA")
+        layout.operator("image_to_scene.add_cameras", text="Selected Cameras", icon="OUTLINER_OB_CAMERA")
 
 
 CLASSES: Final = (IMAGETOSCENE_UL_pictures, IMAGETOSCENE_MT_add)

@@ -243,6 +243,35 @@ def test_an_unsaved_image_is_written_exactly_and_goes_with_the_session(chosen):
     assert not view.path.exists()
 
 
+def test_the_image_editor_adds_the_image_that_it_shows():
+    image = make_image("painting", np.ones((2, 2, 4)))
+    area = bpy.context.window_manager.windows[0].screen.areas[0]
+    before, area.type = area.type, "IMAGE_EDITOR"
+    area.spaces.active.image = image
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=area.regions[-1]):
+        assert bpy.ops.image_to_scene.add_image("INVOKE_DEFAULT") == {"FINISHED"}
+    area.type = before
+    assert listed() == [("IMAGE", "painting")]
+
+
+def test_selected_cameras_are_added_and_those_that_move_with_frames(chosen):
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 11, 30
+    for name in ("shot 10", "shot 9", "other"):
+        camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+        scene.collection.objects.link(camera)
+        camera.select_set(name != "other")
+    bpy.data.objects["shot 9"].keyframe_insert("location", frame=11)
+    assert bpy.ops.image_to_scene.add_cameras() == {"FINISHED"}
+    assert listed() == [("CAMERA", "shot 9"), ("CAMERA", "shot 10")]
+    moving, still = chosen.pictures
+    assert (moving.is_animated, moving.frame_start, moving.frame_end, inputs.count(moving)) == (True, 11, 30, 8)
+    assert (still.is_animated, still.camera, inputs.count(still)) == (False, bpy.data.objects["shot 10"], 1)
+    for camera in bpy.context.selected_objects:
+        camera.select_set(False)
+    assert not bpy.ops.image_to_scene.add_cameras.poll()
+
+
 def test_packed_images_are_written_and_saved_ones_are_their_file(pictures):
     image = bpy.data.images.load(str(pictures[0]))
     assert images.picture_of(image) == pictures[0]
