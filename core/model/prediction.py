@@ -7,6 +7,7 @@ that was not asked for, and metric scale and sky are left to `geometry`.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import CameraError, OutOfMemoryError
+from ..errors import CameraError, OutOfMemoryError, WeightsError
 from ..types import (
     ByteArray,
     Device,
@@ -30,8 +31,10 @@ from ..types import (
 from .camera_head import CameraEncoding, encode_cameras, image_from_encoding, world_from_encoding
 from .config import ModelConfig
 from .dense_head import DenseMaps
-from .device import Choice, choose_device
+from .device import Choice, choose_device, describe_device
+from .memory import advice
 from .network import Network
+from .out_of_memory import FAILURES, is_out_of_memory, release_memory
 from .vision_transformer import ViewGroup
 from .weights import Checkpoint, is_camera_encoder, is_ray_branch, is_used_for_rays
 
@@ -56,7 +59,8 @@ def load_model(
         OutOfMemoryError: The weights alone do not fit.
     """
     choice = choose_device(device, precision)
-    return Model(Checkpoint(name_or_path, preset), choice)
+    with _memory_sentence(lambda: f"The model {name_or_path!r} does not fit into memory: choose a smaller one."):
+        return Model(Checkpoint(name_or_path, preset), choice)
 
 
 class Model:
@@ -66,9 +70,8 @@ class Model:
         self.config: ModelConfig = checkpoint.config
         self.choice = choice
         self._checkpoint = checkpoint
-        with _memory_sentence(f"The weights of {self.config.title!r} do not fit into memory; choose a smaller model."):
-            for prefix in checkpoint.networks:
-                self._read(prefix, lambda key: not is_camera_encoder(key) and not is_ray_branch(key))
+        for prefix in checkpoint.networks:
+            self._read(prefix, lambda key: not is_camera_encoder(key) and not is_ray_branch(key))
 
     def predict(
         self,
@@ -89,19 +92,18 @@ class Model:
             image_from_camera: One [3, 3] a view, model pixels; only used together with `world_from_camera`.
             reference_view: How the reference view is chosen where cameras are unknown.
             want_rays: Also give rays and their confidence, where the model has them.
-            head_chunk: Views that pass through the head at once; results do not depend on it.
-            progress: Called after every transformer block and every chunk; may raise `CancelledError`.
+            head_chunk: Views that pass through the head at once; results do not depend on it, and where memory runs
+                out fewer do.
+            progress: Called after every transformer block and every chunk of views; may raise `CancelledError`.
 
         Raises:
             CameraError: Poses are given, but not pose and intrinsics for every view.
-            OutOfMemoryError: The device has not enough memory.
+            OutOfMemoryError: The device has not enough memory; the sentence says what fits.
+            WeightsError: What comes out are no numbers.
         """
-        height, width = max(pixels, key=lambda image: image.size).shape[:2]
-        sentence = (
-            f"{len(pixels)} pictures of {width} × {height} pixels do not fit into the memory of this device; "
-            "choose fewer pictures, a lower resolution or a smaller model."
-        )
-        with _memory_sentence(sentence):
+        device = describe_device(self.choice.device)  # before, since allocators do not give everything back afterwards
+        sizes = [(image.shape[1], image.shape[0]) for image in pixels]
+        with _memory_sentence(lambda: advice(self.config, sizes, device.name, device.free, want_rays=want_rays)):
             encoding = None
             if world_from_camera is not None and self.config.takes_poses:
                 encoding = _encode(pixels, world_from_camera, image_from_camera)
@@ -113,7 +115,19 @@ class Model:
                 groups = group_by_size(pixels, torch.device(self.choice.device))
                 run = _Run(networks, groups, max(1, head_chunk), progress)
                 views, reference = run.predict(encoding, reference_view, want_rays=want_rays)
-        return Prediction(tuple(views), reference, self.choice.device, self.choice.precision)
+        self._check_numbers(views)
+        return Prediction(tuple(views), reference, self.choice.device, self.choice.precision, tuple(run.warnings))
+
+    def _check_numbers(self, views: Sequence[ViewPrediction]) -> None:
+        """Weights that are damaged without being misshapen, and numbers too large for half precision, end up here."""
+        for index, view in enumerate(views):
+            maps = (view.depth, view.confidence, view.world_from_camera, view.metric_depth)
+            if not all(np.isfinite(part).all() for part in maps if part is not None):
+                remedy = "" if self.choice.precision == "fp32" else "choose the precision fp32, or "
+                raise WeightsError(
+                    f"The model {self.config.title!r} gave no numbers for picture {index + 1}, so its weights may be "
+                    f"damaged: {remedy}download them again."
+                )
 
     @property
     def _prefixes(self) -> list[str]:
@@ -128,12 +142,13 @@ class Model:
 
 
 class _Run:
-    """One prediction: views grouped by size, and a count of steps."""
+    """One prediction: views grouped by size, and a count of steps, of which a block and a view's head are one each."""
 
     def __init__(
         self, networks: Sequence[Network], groups: Sequence[ViewGroup], chunk: int, progress: OnProgress
     ) -> None:
         self.networks, self.groups, self.chunk, self.progress = networks, groups, chunk, progress
+        self.warnings: list[str] = []
         self.done, self.total = 0, sum(self._count_steps(network) for network in networks)
 
     def predict(
@@ -159,11 +174,13 @@ class _Run:
         features = network.encode(self.groups, camera_tokens=tokens, reference_view=reference_view, on_step=self._step)
         views: dict[int, ViewPrediction] = {}
         for group, patches in zip(self.groups, features.patches, strict=True):
-            for part in self._chunks(group):
+
+            def read(part: slice, group: ViewGroup = group, patches: tuple[Tensor, ...] = patches) -> None:
                 own = [layer[:, part] for layer in patches]
                 maps = network.dense_maps(own, group.images.shape[-2:], want_rays=want_rays)
                 views.update(zip(group.indices[part], _view_predictions(maps), strict=True))
-                self._step()
+
+            self._in_chunks(group, read)
         ordered = [views[index] for index in sorted(views)]
         if network.cam_dec is not None:
             ordered = _with_cameras(ordered, network.cam_dec(features.cameras))
@@ -173,29 +190,63 @@ class _Run:
         """Run a single-view network on every view by itself."""
         views: dict[int, ViewPrediction] = {}
         for group in self.groups:
-            for part in self._chunks(group):
+
+            def see(part: slice, group: ViewGroup = group) -> None:
                 images = group.images[:, part]
-                features = network.encode([ViewGroup(images, tuple(range(images.shape[1])))], on_step=self._step)
+                count = images.shape[1]
+                own = [ViewGroup(images, tuple(range(count)))]
+                features = network.encode(own, on_step=lambda: self._step(count))
                 maps = network.dense_maps(features.patches[0], images.shape[-2:])
                 views.update(zip(group.indices[part], _view_predictions(maps), strict=True))
-                self._step()
+
+            self._in_chunks(group, see)
         return [views[index] for index in sorted(views)]
 
-    def _chunks(self, group: ViewGroup) -> Iterator[slice]:
-        for start in range(0, len(group.indices), self.chunk):
-            yield slice(start, start + self.chunk)
+    def _in_chunks(self, group: ViewGroup, do: Callable[[slice], None]) -> None:
+        """Do all views of a group, fewer at once from where memory runs out."""
+        start, count = 0, len(group.indices)
+        while start < count:
+            part = slice(start, min(start + self.chunk, count))
+            if self._fits(do, part):
+                start = part.stop
+                self._step(part.stop - part.start)
+
+    def _fits(self, do: Callable[[slice], None], part: slice) -> bool:
+        """Do some views, or find that these are too many at once."""
+        done, size = self.done, part.stop - part.start
+        try:
+            do(part)
+        except FAILURES as error:
+            if size == 1 or not is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
+        else:
+            return True
+        release_memory()
+        self.done, self.chunk = done, _next_chunk(self.chunk, size)
+        self.warnings[:] = [
+            f"Memory ran short, so the pictures went through the last part of the network {self.chunk} at a time: "
+            "slower, with the same result."
+        ]
+        return False
 
     def _count_steps(self, network: Network) -> int:
-        chunks = sum(len(list(self._chunks(group))) for group in self.groups)
-        depth = network.config.backbone.depth
-        return depth + chunks if network.config.joins_views else chunks * (depth + 1)
+        views, depth = sum(len(group.indices) for group in self.groups), network.config.backbone.depth
+        return depth + views if network.config.joins_views else views * (depth + 1)
 
-    def _step(self) -> None:
+    def _step(self, count: int = 1) -> None:
         """Wait for the device, so that progress is true and a cancelled run leaves no queue behind."""
         if self.groups[0].images.device.type != "cpu":
             torch.accelerator.synchronize()
-        self.done += 1
+        self.done += count
         self.progress(Progress(STAGE, self.done, self.total))
+
+
+def _next_chunk(chunk: int, size: int) -> int:
+    """Halve until `size` views, which were too many, no longer pass at once."""
+    while chunk >= size:
+        chunk = max(1, chunk // 2)
+    return chunk
 
 
 def group_by_size(pixels: Sequence[ByteArray], device: torch.device) -> list[ViewGroup]:
@@ -244,13 +295,13 @@ def _numpy(tensor: Tensor) -> FloatArray:
 
 
 @contextmanager
-def _memory_sentence(sentence: str) -> Iterator[None]:
+def _memory_sentence(say: Callable[[], str]) -> Iterator[None]:
     """Turn the devices' different ways of running out of memory into one error."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(sentence) from error
-    except RuntimeError as error:  # the CPU's allocator and MPS have no type of their own
-        if not any(words in str(error) for words in ("out of memory", "can't allocate memory", "not enough memory")):
+    except FAILURES as error:
+        if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError(sentence) from error
+        traceback.clear_frames(error.__traceback__)
+        release_memory()
+        raise OutOfMemoryError(say()) from error

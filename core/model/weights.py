@@ -44,8 +44,8 @@ def find_checkpoint(name_or_folder: str) -> Path:
     here = ", ".join(name for name, model in PRESETS.items() if _preset_folder(model)) or "none"
     what = f"{preset.repositories[0]} in the Hugging Face cache" if preset and preset.repositories else TENSORS
     raise WeightsError(
-        f"No weights for {name_or_folder!r} were found ({what} is missing); choose a folder that holds {TENSORS}, "
-        f"or one of the models that are on this machine: {here}."
+        f"No weights for {name_or_folder!r} were found ({what} is missing); download them, choose a folder that holds "
+        f"{TENSORS}, or one of the models that are on this machine: {here}."
     )
 
 
@@ -202,7 +202,22 @@ def _read_shapes(path: Path) -> Shapes:
                 raise WeightsError(f"The tensor {odd} in {path} is stored as none of {', '.join(STORED_TYPES)}.")
             return {name: tuple(part.get_shape()) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
+        if _is_pickle(path):
+            raise WeightsError(
+                f"{path} is a pickle under another name, which could run any program and is never opened; get the "
+                "weights as a safetensors file."
+            ) from error
         raise WeightsError(f"{path} is not a whole safetensors file ({error}); download it again.") from error
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether a file starts as torch's own: a zip archive, or a bare pickle."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError:
+        return False
+    return start == b"PK\x03\x04" or (start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"))
 
 
 def _told(preset: str) -> ModelConfig:

@@ -11,7 +11,6 @@ model, is kept from then on.
 from __future__ import annotations
 
 import faulthandler
-import gc
 import importlib
 import os
 import sys
@@ -24,6 +23,7 @@ from queue import SimpleQueue
 from typing import BinaryIO, Final, Protocol
 
 from ..errors import CancelledError, ImageToSceneError, OutOfMemoryError, WorkerError
+from ..model.out_of_memory import is_out_of_memory, release_memory
 from ..types import Device, OnProgress, Progress, Reconstruction, Request
 from .protocol import (
     INTERNAL_ERROR,
@@ -49,9 +49,6 @@ from .protocol import (
 
 PACKAGES: Final = ("torch", "numpy", "pillow", "av", "safetensors", "huggingface-hub")
 """What the network needs of the worker's interpreter, as distributions."""
-
-# How torch's allocators word it where they raise a plain RuntimeError (CPU on Linux and Windows, MPS, driver calls).
-_MEMORY_WORDS: Final = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Session(Protocol):
@@ -170,7 +167,7 @@ def failure(number: int, error: Exception) -> ErrorMessage:
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, ImageToSceneError):
         return ErrorMessage(number, type(error).__name__, str(error), trace)
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         text = "The device ran out of memory: use fewer pictures, a lower resolution or a smaller model."
         return ErrorMessage(number, OutOfMemoryError.__name__, text, trace)
     if isinstance(error, ImportError) and not _is_own(error.name):
@@ -180,14 +177,6 @@ def failure(number: int, error: Exception) -> ErrorMessage:
         return ErrorMessage(number, WorkerError.__name__, text, trace)
     text = f"The worker stopped on a defect ({type(error).__name__}): see the log and please report it."
     return ErrorMessage(number, INTERNAL_ERROR, text, trace)
-
-
-def release_memory() -> None:
-    """Give back what the last run does not need any more; the model stays."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
 
 
 def serve(open_session: OpenSession = open_session) -> None:
@@ -248,12 +237,6 @@ def _read_commands(commands: BinaryIO, server: Server, send: Send) -> None:
     # The other end is gone. The main thread may be deep in a computation: nothing less than this ends it now. (torch
     # lets go of the interpreter's lock while it computes; a library that does not would delay this until it returns.)
     os._exit(0)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _MEMORY_WORDS)
 
 
 def _is_own(module: str | None) -> bool:

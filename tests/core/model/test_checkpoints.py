@@ -102,6 +102,22 @@ def test_broken_files_are_named(folder, content):
         Checkpoint(str(folder))
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_renamed_pickle_is_never_opened(folder, zipped):
+    path = folder / "model.safetensors"
+    torch.save({"weight": torch.zeros(3)}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"model\.safetensors is a pickle under another name"):
+        Checkpoint(str(folder))
+
+
+@pytest.mark.parametrize(("name", "preset"), [(n, p) for n, p in PRESETS.items() if p.repositories])
+def test_the_table_says_how_large_the_files_are(name, preset):
+    """Within the header, and for Giant within its Gaussian head, which we only leave alone."""
+    weights = sum(p.numel() for network in empty_networks(preset).values() for p in network.parameters())
+    gaussians = 35_628_486 if preset.network.gaussians else 0
+    assert 0 < preset.download_size - 4 * (weights + gaussians) < 200_000
+
+
 def test_a_truncated_file_is_named(folder):
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[:-1000])

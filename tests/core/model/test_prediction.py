@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from networks import relative_error
 from test_checkpoints import config_json
 
-from image_to_scene.core.errors import CameraError, CancelledError, OutOfMemoryError
+from image_to_scene.core.errors import CameraError, CancelledError, OutOfMemoryError, WeightsError
 from image_to_scene.core.model import dense_head, presets, rotary
 from image_to_scene.core.model.network import Network
 from image_to_scene.core.model.prediction import _memory_sentence, load_model
@@ -153,15 +153,15 @@ def test_nested_models_run_both_networks(tmp_path, monkeypatch):
 def test_progress_counts_every_block_and_chunk(model, mono):
     steps = []
     model.predict(networks.pictures([(70, 98)] * 5 + [(56, 70)]), head_chunk=2, progress=steps.append)
-    assert [step.done for step in steps] == list(range(1, 8 + 3 + 1 + 1))
-    assert {step.total for step in steps} == {12}
+    assert [step.done for step in steps] == [*range(1, 8 + 1), 10, 12, 13, 14]
+    assert {step.total for step in steps} == {14}
     steps.clear()
     mono.predict(networks.pictures([(70, 98)] * 3), head_chunk=2, progress=steps.append)
-    assert [step.done for step in steps] == list(range(1, 2 * (4 + 1) + 1))
-    assert {step.total for step in steps} == {10}
+    assert [step.done for step in steps] == [2, 4, 6, 8, 10, 11, 12, 13, 14, 15]
+    assert {step.total for step in steps} == {15}
 
 
-@pytest.mark.parametrize("last_step", [1, 5, 9])
+@pytest.mark.parametrize("last_step", [1, 5, 11])
 def test_a_run_ends_where_it_is_cancelled(model, last_step):
     def cancel(step):
         assert step.done <= last_step
@@ -182,10 +182,22 @@ def test_incomplete_cameras_are_refused(model):
 
 
 def test_running_out_of_memory_is_one_sentence():
-    with pytest.raises(OutOfMemoryError, match="too large"), _memory_sentence("too large"):
+    with pytest.raises(OutOfMemoryError, match="too large"), _memory_sentence(lambda: "too large"):
         torch.empty(2**55)
-    with pytest.raises(RuntimeError, match="shape"), _memory_sentence("too large"):
+    with pytest.raises(RuntimeError, match="shape"), _memory_sentence(lambda: "too large"):
         torch.empty(2).reshape(3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_weights_without_numbers_are_one_sentence(tmp_path, precision):
+    network = networks.randomise(Network(networks.any_view()))
+    with torch.no_grad():
+        network.head.scratch.output_conv2[2].bias[0] = float("nan")
+    folder = official_network.save_like_hugging_face(network, tmp_path, config_json(networks.any_view()))
+    damaged = load_model(str(folder), device="cpu", precision=precision)
+    remedy = "choose the precision fp32, or " if precision == "bf16" else ""
+    with pytest.raises(WeightsError, match=f"no numbers for picture 1, .* may be damaged: {remedy}download them again"):
+        damaged.predict(networks.pictures([(70, 98)] * 2))
 
 
 def test_tables_are_computed_once_per_resolution(model):

@@ -1,0 +1,223 @@
+"""How much memory a model will take, before it is loaded: for the window, and for saying what would fit.
+
+Weights are counted exactly. What a run takes beside them is linear in patches, with factors that were fitted to the
+largest resident memory of the worker on a CPU in fp32 (see `tests/core/model/test_memory.py`). Numpy-free and
+torch-free, since Blender's process asks, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..types import Device, Precision
+from .config import BackboneConfig, HeadConfig, ModelConfig, NetworkConfig
+from .presets import megabytes
+
+Size = tuple[int, int]
+"""(width, height) of a picture as the network sees it, pixels."""
+
+PROGRAM: Mapping[Device, int] = {"cpu": 250 << 20, "cuda": 500 << 20, "mps": 250 << 20}
+"""Bytes that torch takes of each kind of device by itself."""
+SHARE = 0.85
+"""The part of what did not fit that advice goes by where the estimate finds that it should have fitted."""
+
+_FLOAT = 4
+_SLACK = 50e6  # allocators keep some of what was freed
+_CONVERSIONS = 1.2  # a CPU widens what it computes with
+_LOCAL, _FFN = 9, {"mlp": 10, "swiglu": 13}  # floats per channel and token in a block: attention and residual; ffn
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes."""
+
+    weights: int
+    run: int
+    """Beside the weights, at the worst moment."""
+    program: int
+    """Of torch itself."""
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.run + self.program
+
+
+def need(
+    model: ModelConfig,
+    sizes: Sequence[Size],
+    *,
+    device: Device = "cpu",
+    precision: Precision = "fp32",
+    head_chunk: int = 8,
+    want_rays: bool = False,
+    with_poses: bool = False,
+) -> Need:
+    """Estimate what a run takes.
+
+    Args:
+        model: Which one.
+        sizes: One for every view.
+        device: Where it runs, never `auto`.
+        precision: Of matrix products, never `auto`.
+        head_chunk: Views that pass through the head at once.
+        want_rays: Whether rays are asked for.
+        with_poses: Whether cameras are given.
+    """
+    networks = [network for network in (model.network, model.metric_network) if network is not None]
+    floats = sum(count_weights(network, want_rays=want_rays, with_poses=with_poses) for network in networks)
+    run = max(_run(network, sizes, head_chunk, want_rays=want_rays) for network in networks)
+    run *= _CONVERSIONS if (device, precision) == ("cpu", "bf16") else 1.0
+    return Need(
+        floats * (_FLOAT if precision == "fp32" else 2), int(run), PROGRAM[device if device != "auto" else "cpu"]
+    )
+
+
+def typical_sizes(model: ModelConfig, views: int, resolution: int | None) -> list[Size]:
+    """Sizes of so many pictures of the shape 4:3, for where nobody has opened them yet."""
+    patch = model.patch_size
+    width = max(1, round((resolution or model.resolution) / patch)) * patch
+    return [(width, max(1, round(0.75 * width / patch)) * patch)] * views
+
+
+def advice(model: ModelConfig, sizes: Sequence[Size], device: str, free: int, *, want_rays: bool = False) -> str:
+    """Say why a run did not fit and what would.
+
+    Args:
+        model: Which one; it is loaded.
+        sizes: One for every view.
+        device: What to call the device.
+        free: Bytes that a run can take; 0: unknown.
+        want_rays: Whether rays were asked for.
+    """
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    whole = _needed(model, sizes, want_rays=want_rays)
+    room = min(free, SHARE * whole) if free else SHARE * whole
+    views = _most_views(model, sizes, room, want_rays=want_rays)
+    longest = _longest_side(model, sizes, room, want_rays=want_rays)
+    remedies = [f"{views} pictures"] if 0 < views < len(sizes) else []
+    remedies += [f"a resolution of {longest}"] if longest else []
+    fits = f"choose at most {' or '.join(remedies)}, or a smaller model" if remedies else "choose a smaller model"
+    pictures = f"{len(sizes)} pictures" if len(sizes) > 1 else "One picture"
+    return (
+        f"{pictures} of {width} × {height} pixels and the model {model.title!r} do not fit into the memory of this "
+        f"device ({device}{f', {megabytes(free)} free' if free else ''}): {fits}."
+    )
+
+
+def count_weights(network: NetworkConfig, *, want_rays: bool = False, with_poses: bool = False) -> int:
+    """Count the numbers of a network that are read from its checkpoint for such a run."""
+    count = _count_backbone(network.backbone) + _count_head(network.head)
+    if network.cam_dec is not None:
+        dim = network.cam_dec.dim_in
+        count += 2 * _linear(dim, dim) + _linear(dim, 3 + 4 + 2)
+    if want_rays and network.head.type == "dual_dpt":
+        count += _count_rays(network.head)
+    if with_poses and network.cam_enc is not None:
+        dim = network.cam_enc.dim
+        count += _linear(9, dim // 2) + _linear(dim // 2, dim) + 4 * dim
+        count += network.cam_enc.trunk_depth * _count_block(dim, _mlp(dim))
+    return count
+
+
+def _needed(model: ModelConfig, sizes: Sequence[Size], *, want_rays: bool) -> int:
+    """What a run takes beside the weights when it takes as little as it can."""
+    return need(model, sizes, head_chunk=1, want_rays=want_rays).run
+
+
+def _most_views(model: ModelConfig, sizes: Sequence[Size], room: float, *, want_rays: bool) -> int:
+    """How many of the largest views fit; all count where views do not see one another."""
+    ordered = sorted(sizes, reverse=True)
+    fitting = (n for n in range(len(sizes), 0, -1) if _needed(model, ordered[:n], want_rays=want_rays) <= room)
+    return next(fitting, 0)
+
+
+def _longest_side(model: ModelConfig, sizes: Sequence[Size], room: float, *, want_rays: bool) -> int:
+    """The highest resolution in whole patches at which all views fit; 0: none."""
+    patch, longest = model.patch_size, max(max(size) for size in sizes)
+    for side in range(longest - patch, patch - 1, -patch):
+        scaled = [(max(patch, w * side // longest), max(patch, h * side // longest)) for w, h in sizes]
+        if _needed(model, scaled, want_rays=want_rays) <= room:
+            return side
+    return 0
+
+
+def _run(network: NetworkConfig, sizes: Sequence[Size], chunk: int, *, want_rays: bool) -> float:
+    """Bytes beside the weights: the worse of the last block and the head, which reads four layers of all views."""
+    backbone = network.backbone
+    patches = sorted((w // backbone.patch_size) * (h // backbone.patch_size) for w, h in sizes)
+    some = sum(patches[-chunk:])
+    together = sum(patches) if network.joins_views else some
+    layers = len(backbone.out_layers) * (2 if backbone.cat_token else 1) * backbone.embed_dim
+    block = (_LOCAL + _FFN[backbone.ffn]) * backbone.embed_dim + layers
+    head = _FLOAT * (layers * together + _head_floats(network.head, backbone.patch_size, want_rays=want_rays) * some)
+    weights = 2 * _FLOAT * _count_head(network.head)  # convolutions lay theirs out anew
+    return _SLACK + max(_FLOAT * block * together, head + weights)
+
+
+def _head_floats(head: HeadConfig, patch: int, *, want_rays: bool) -> int:
+    """Floats per patch at the end of the head: the last fusion at 8 × 8 a patch, the last convolution at full size."""
+    rays = 2 * 64 * head.features if want_rays and head.type == "dual_dpt" else 0
+    return 64 * head.features + patch**2 * (head.features // 2 + 32) + rays
+
+
+def _count_backbone(backbone: BackboneConfig) -> int:
+    dim, patch = backbone.embed_dim, backbone.patch_size
+    grid = (backbone.img_size // patch) ** 2
+    ffn = _mlp(dim) if backbone.ffn == "mlp" else _swiglu(dim)
+    normalised = sum(0 <= backbone.qknorm_start <= i for i in range(backbone.depth))
+    return (
+        dim * (1 + 2 * (backbone.alt_start >= 0) + 1 + grid + 2)
+        + _linear(3 * patch**2, dim)
+        + backbone.depth * _count_block(dim, ffn)
+        + normalised * 4 * (dim // backbone.num_heads)
+    )
+
+
+def _count_block(dim: int, ffn: int) -> int:
+    """Two norms, two scales, attention, feed-forward."""
+    return 4 * dim + 2 * dim + _linear(dim, 3 * dim) + _linear(dim, dim) + ffn
+
+
+def _count_head(head: HeadConfig) -> int:
+    features, (first, second, _, fourth) = head.features, head.out_channels
+    count = sum(_linear(head.dim_in, channels) + 9 * channels * features for channels in head.out_channels)
+    count += _conv(first, first, 4) + _conv(second, second, 2) + _conv(fourth, fourth, 3)
+    count += _count_fusion(features) + _conv(features, features // 2, 3)
+    if head.type == "dpt":
+        return count + 2 * _count_last(features // 2, 1)
+    return count + 2 * head.dim_in + _count_last(features // 2, 2)
+
+
+def _count_rays(head: HeadConfig) -> int:
+    """The ray branch's finest level."""
+    features, half = head.features, head.features // 2
+    convolutions = 3 * _conv(features, half, 3) + 2 * _conv(half, features, 3)
+    return _count_fusion(features) + convolutions + 2 * 32 + _count_last(half, 7)
+
+
+def _count_fusion(features: int) -> int:
+    """Seven residual units of two convolutions, four of 1 × 1."""
+    return 14 * _conv(features, features, 3) + 4 * _linear(features, features)
+
+
+def _count_last(channels: int, outputs: int) -> int:
+    return _conv(channels, 32, 3) + _linear(32, outputs)
+
+
+def _conv(inputs: int, outputs: int, side: int) -> int:
+    return side * side * inputs * outputs + outputs
+
+
+def _linear(inputs: int, outputs: int) -> int:
+    return inputs * outputs + outputs
+
+
+def _mlp(dim: int) -> int:
+    return _linear(dim, 4 * dim) + _linear(4 * dim, dim)
+
+
+def _swiglu(dim: int) -> int:
+    hidden = -(-int(dim * 4 * 2 / 3) // 8) * 8
+    return _linear(dim, 2 * hidden) + _linear(hidden, dim)
