@@ -156,7 +156,7 @@ class _Installing(_Working):
         self._is_pressed = True
         return manager_of(context).invoke_props_dialog(self, width=420, title=self.bl_label, confirm_text="Install")
 
-    def draw(self: Any, _context: bpy.types.Context) -> None:
+    def draw(self: Any, context: bpy.types.Context) -> None:
         """Name the size, the source and the place."""
         layout: Any = self.layout
         size = size_of(BUILDS[self.build])
@@ -164,6 +164,9 @@ class _Installing(_Working):
         where = self.wheels or "the internet: pypi.org and pytorch.org"
         layout.label(text=f"From {where}", icon="IMPORT", translate=False)
         layout.label(text="Only this add-on uses it. It can be removed in the preferences.", icon="BLANK1")
+        if not self.wheels and not bpy.app.online_access and context.preferences:
+            layout.label(text="Blender's online access is off", icon="ERROR")
+            layout.prop(context.preferences.system, "use_online_access")
         layout.use_property_split = True
         layout.prop(self, "build")
         layout.prop(self, "wheels")

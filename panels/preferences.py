@@ -39,8 +39,9 @@ class ImageToScenePreferences(bpy.types.AddonPreferences):
         layout: Any = self.layout
         _draw_runtime(layout.box().column(), context, self)
         column = layout.box().column()
+        column.label(text="Use this Python instead:")
         row = column.row(align=True)
-        row.prop(self, "worker_python")
+        row.prop(self, "worker_python", text="")
         row.operator("image_to_scene.check_python", text="Check", icon="VIEWZOOM")
         if setup.check is not None:
             draw_sentence(column, context, setup.check.text, _check_icon())

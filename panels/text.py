@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import bpy
 
-LETTER: Final = 7.0
+LETTER: Final = 6.2
 """About how wide a letter of the interface's font is, in pixels at a scale of 1."""
 MARGIN: Final = 60.0
 SHORTEST_LINE: Final = 24

@@ -16,7 +16,7 @@ from image_to_scene.core.worker.runtime import uv
 from image_to_scene.core.worker.runtime.store import MARK
 from image_to_scene.operators import log, runtime
 from image_to_scene.operators.runtime import setup
-from image_to_scene.panels.preferences import draw_runtime
+from image_to_scene.panels.preferences import ImageToScenePreferences, draw_runtime
 
 WRITE_WHEELS = Path(__file__).resolve().parents[1] / "write_stand_in_wheels.py"
 PATIENCE = 60
@@ -155,6 +155,28 @@ def test_without_a_python_the_sidebar_asks_for_the_runtime_and_names_its_size(wh
     (text,) = (words[1] for words in layout.drawn if words[0] == "label")
     assert text.startswith("Needs its runtime (about ")
     assert any(words[:2] == ("operator", "image_to_scene.install_runtime") for words in layout.drawn)
+
+
+def test_the_preferences_show_how_things_are(wheels, preferences, tmp_path):
+    def shown():
+        layout = Layout()
+        preferences_now = SimpleNamespace(layout=layout, runtime_build="cpu")
+        ImageToScenePreferences.draw(preferences_now, bpy.context)
+        return " ".join(str(word) for words in layout.drawn for word in words)
+
+    assert "Runtime: not installed" in shown()
+    assert "to download" in shown()
+    assert "repair_runtime" not in shown()
+    with pytest.raises(RuntimeError):
+        install(wheels=str(tmp_path))
+    assert "ERROR" in shown()
+    install(wheels=wheels, build="cpu")
+    assert "Runtime: ready" in shown()
+    assert "repair_runtime" in shown()
+    setup.job = SimpleNamespace(progress=0.5, text="Installing: 5 of about 10 MB", log=["a line"])
+    assert "Installing: 5 of about 10 MB" in shown()
+    assert "a line" in shown()
+    setup.job = None
 
 
 def test_the_check_says_what_is_missing(wheels, preferences, tmp_path):

@@ -48,7 +48,7 @@ BUILDS: Final = {
 }
 
 _CPU: Final = {"linux": Size(270, 1000), "win32": Size(200, 800), "darwin": Size(190, 700)}
-_CUDA: Final = {"linux": Size(2900, 6000), "win32": Size(2600, 5500)}
+_CUDA: Final = {"linux": Size(2900, 5000), "win32": Size(2600, 5500)}
 _ROCM: Final = Size(5000, 16000)
 
 

@@ -72,13 +72,16 @@ def examine(python: Path, runner: Runner | None = None) -> Findings:
         InstallError: It cannot be run, or is no Python.
         CancelledError: The runner was cancelled.
     """
+    runner = runner or Runner()
     words: list[str | Path] = [python, "-I", SCRIPT, *PACKAGES]
-    returncode, lines = (runner or Runner()).run(words, clean_environment(), SCRIPT.parent)
+    returncode, lines = runner.run(words, clean_environment(), SCRIPT.parent)
     found = [line for line in lines if line.startswith(BEGIN)]
     if not found:
         said = lines[-1] if lines else f"exit code {returncode}"
         raise InstallError(f"{python} is not a Python that can be used ({said}): name another one.")
-    return _findings(python, json.loads(found[-1].removeprefix(BEGIN)))
+    findings = _findings(python, json.loads(found[-1].removeprefix(BEGIN)))
+    runner.log[-1] = findings.summary  # the answer itself is for programs
+    return findings
 
 
 class Check(threading.Thread):
