@@ -33,7 +33,7 @@ _FAILURES: Final = (
     (("ZIP file", "zip archive", "unexpected end of file"), "A package's file is broken: fetch it again"),
     (
         ("Failed to fetch", "error sending request", "dns error", "Connection refused", "timed out", "tls handshake"),
-        "The package index cannot be reached: check the network and proxy, or install from a folder of wheels",
+        "The package index cannot be reached: check network and proxy, choose another build, or name a folder of wheels",
     ),
     (
         ("No solution found", "no usable wheels", "not find any", "no wheels", "was not found", "were not found"),
@@ -122,6 +122,9 @@ class Installation(threading.Thread):
             self.runtime = (self._rejoined() if self._is_repair else None) or self._made()
         except ImageToSceneError as error:
             self.error = error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.error = InstallError(f"{self._store.root} cannot be written ({reason}): free some disk space.")
         except Exception:  # the thread's boundary: a defect must not look like an installation
             log.exception(_DEFECT)
             self.error = InstallError(_DEFECT)
