@@ -33,7 +33,7 @@ _FAILURES: Final = (
     (("ZIP file", "zip archive", "unexpected end of file"), "A package's file is broken: fetch it again"),
     (
         ("Failed to fetch", "error sending request", "dns error", "Connection refused", "timed out", "tls handshake"),
-        "The package index cannot be reached: check network and proxy, choose another build, or name a folder of wheels",
+        "The package index cannot be reached: check network and proxy, try another build, or name a folder of wheels",
     ),
     (
         ("No solution found", "no usable wheels", "not find any", "no wheels", "was not found", "were not found"),
