@@ -88,6 +88,8 @@ class View:
     mask: Mask | None = None
     distortion: Distortion | None = None
     """Taken out of the picture, its mask and its texture before anything else sees them."""
+    passing: bool = False
+    """The file goes away with the session, so that a lossless copy of it becomes the texture."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ class ReconstructedView:
     """The picture or movie the artist chose."""
     texture: Path
     """Upright sRGB picture to use as texture: `source` itself, or a lossless copy where Blender would read `source`
-    wrongly, it is a frame of a movie, or its distortion was taken out."""
+    wrongly, it is a frame of a movie or goes away, or its distortion was taken out."""
     source_size: tuple[int, int]
     """(width, height) of the source after EXIF rotation, pixels."""
     source_from_model: FloatArray

@@ -3,26 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import bpy
 import numpy as np
 
 from ..core.errors import CameraError
-from ..core.geometry.cameras import (
-    CameraLens,
-    blender_from_opencv,
-    check_intrinsics,
-    check_rigid,
-    intrinsics_from_lens,
-    transform_intrinsics,
-)
+from ..core.geometry.cameras import check_intrinsics, check_rigid, intrinsics_from_lens, transform_intrinsics
 from ..core.types import FloatArray, View
 from .context import scene_of
-from .scene.cameras import read_lens
-
-SAME_SHAPE: Final = 0.01
-"""How far the ratio of a picture's sides may be from its camera's: rounding of resized pictures, as a part of it."""
+from .inputs import Item
+from .inputs.backgrounds import SAME_SHAPE
+from .inputs.cameras import moves, render_lens, world_from_camera
 
 
 def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
@@ -80,14 +72,51 @@ def _view_from_entry(path: Path, entry: Mapping[str, Any]) -> View:
 
 
 def _views_from_blend(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
+    cameras = _open_cameras(file)
+    _check_count(len(cameras), pictures, file)
+    scene = scene_of(bpy.context)
+    return tuple(view_from_camera(path, camera, scene) for path, camera in zip(pictures, cameras, strict=True))
+
+
+def camera_items(file: Path) -> list[Item]:
+    """Make an entry of every camera of a .blend, which brings its own picture; those that move give views of frames.
+
+    The .blend replaces the open file: this is for batch work only.
+
+    Raises:
+        CameraError: It cannot be opened, or has no cameras.
+    """
+    if file.suffix.lower() != ".blend":
+        raise CameraError(f"{file.name} brings no pictures: name some with --images, or cameras of a .blend.")
+    cameras = _open_cameras(file)
+    if not cameras:
+        raise CameraError(f"{file.name} has no cameras in its scene: choose another, or name pictures with --images.")
+    scene = scene_of(bpy.context)
+    first, last = scene.frame_start, scene.frame_end
+    return [
+        Item(
+            camera.name,
+            "CAMERA",
+            camera=camera,
+            is_animated=moves(camera),
+            clip_first=first,
+            clip_last=last,
+            frame_start=first,
+            frame_end=last,
+        )
+        for camera in cameras
+    ]
+
+
+def _open_cameras(file: Path) -> list[bpy.types.Object]:
+    """Open a .blend and list its scene's cameras in the order of their names."""
+    if not file.is_file():
+        raise CameraError(f"The cameras' file {file} does not exist: name a .json or a .blend.")
     try:
         bpy.ops.wm.open_mainfile(filepath=str(file.resolve()), load_ui=False, use_scripts=False)
     except RuntimeError as error:
         raise CameraError(f"The cameras' file {file.name} cannot be opened by this Blender ({error}).") from error
-    scene = scene_of(bpy.context)
-    cameras = sorted((item for item in scene.objects if item.type == "CAMERA"), key=lambda item: item.name)
-    _check_count(len(cameras), pictures, file)
-    return tuple(view_from_camera(path, camera, scene) for path, camera in zip(pictures, cameras, strict=True))
+    return sorted((item for item in scene_of(bpy.context).objects if item.type == "CAMERA"), key=lambda item: item.name)
 
 
 def view_from_camera(picture: Path, camera: bpy.types.Object, scene: bpy.types.Scene) -> View:
@@ -97,23 +126,13 @@ def view_from_camera(picture: Path, camera: bpy.types.Object, scene: bpy.types.S
         CameraError: It is not a perspective camera, or the picture has another shape than the scene's render.
     """
     evaluated = camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    lens = _lens(evaluated, scene)
+    lens = render_lens(evaluated, scene)
     source_from_render = _source_from_render(picture, (lens.width, lens.height))
-    # Blender ignores the scale of cameras, so it must not count here either.
-    world_from_camera = np.array(evaluated.matrix_world.normalized(), dtype=np.float64)
     return View(
         picture,
-        world_from_camera=check_rigid(blender_from_opencv(world_from_camera), f"The camera {camera.name}"),
+        world_from_camera=world_from_camera(evaluated),
         image_from_camera=transform_intrinsics(source_from_render, intrinsics_from_lens(lens)),
     )
-
-
-def _lens(camera: bpy.types.Object, scene: bpy.types.Scene) -> CameraLens:
-    data, render = camera.data, scene.render
-    if not isinstance(data, bpy.types.Camera) or data.type != "PERSP":
-        raise CameraError(f"The camera {camera.name} is not a perspective one: only those can be used.")
-    size = (render.resolution_x, render.resolution_y)
-    return read_lens(data, size, (render.pixel_aspect_x, render.pixel_aspect_y))
 
 
 def _source_from_render(picture: Path, render: tuple[int, int]) -> FloatArray:

@@ -213,6 +213,10 @@ class Session:
         folder.mkdir(exist_ok=True)
         return folder
 
+    def holds(self, path: Path) -> bool:
+        """Tell whether a file goes when the session closes."""
+        return self._scratch is not None and path.is_relative_to(self._scratch.name)
+
     def _new_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._scratch_folder()))
 

@@ -107,7 +107,7 @@ def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) 
     model_from_source = np.diag((whole[0] / width, whole[1] / height, 1.0))
     given, focal = view.image_from_camera, picture.focal_length
     exif = None if focal is None else np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
-    needs_copy = copies is not None and (picture.needs_copy or view.distortion is not None)
+    needs_copy = copies is not None and (picture.needs_copy or view.passing or view.distortion is not None)
     return PreparedView(
         pixels=_resized(_resized(pixels, bounded), whole),
         source_size=(width, height),

@@ -15,7 +15,8 @@ import bpy
 from ...core.errors import ImageError
 from ...core.types import View
 from ..context import scene_of
-from . import clips
+from ..session import session
+from . import cameras, clips, files, images, lenses, masks
 from .item import Item, PictureItem
 
 __all__ = ["Inputs", "Item", "PictureItem", "count", "views", "views_from"]
@@ -54,6 +55,10 @@ def views_from(items: Iterable[Any], context: bpy.types.Context) -> Inputs:
     Args:
         items: `PictureItem` or `Item`.
         context: Of the scene.
+
+    Raises:
+        ImageError: An entry gives no picture.
+        CameraError: A camera or lens cannot be used, or two cameras have one picture.
     """
     found: list[View] = []
     without_camera: list[int] = []
@@ -62,7 +67,9 @@ def views_from(items: Iterable[Any], context: bpy.types.Context) -> Inputs:
         if item.kind == "CAMERA":
             without_camera += range(len(found), len(found) + len(new))
         found += new
-    return Inputs(tuple(found), tuple(without_camera), float(scene_of(context).frame_start))
+    cameras.check_pictures(found)
+    kept = tuple(replace(view, passing=session.holds(view.path)) for view in found)
+    return Inputs(kept, tuple(without_camera), float(scene_of(context).frame_start))
 
 
 def count(item: Any) -> int:
@@ -74,8 +81,6 @@ def count(item: Any) -> int:
 
 def _views_of(item: Any, context: bpy.types.Context) -> Sequence[View]:
     if item.kind == "CAMERA":
-        from . import cameras
-
         return cameras.views_of(item, context)
     return _with_lens(item, _pictures_of(item, context), context)
 
@@ -86,8 +91,6 @@ def _pictures_of(item: Any, context: bpy.types.Context) -> list[View]:
     if item.kind == "SEQUENCE":
         return clips.sequence_views(item, clips.scene_rate(scene_of(context)))
     if item.kind == "IMAGE":
-        from . import images
-
         return [View(images.picture_of(item.image))]
     return [View(Path(bpy.path.abspath(item.path)))]
 
@@ -95,8 +98,6 @@ def _pictures_of(item: Any, context: bpy.types.Context) -> list[View]:
 def _with_mask(item: Any, view: View, context: bpy.types.Context) -> View:
     if item.mask_kind == "NONE":
         return view
-    from . import masks
-
     scene = scene_of(context)
     frame = None if view.time is None else round(scene.frame_start + view.time * clips.scene_rate(scene))
     return replace(view, mask=masks.mask_of(item, view.path, context, frame=frame))
@@ -106,7 +107,5 @@ def _with_lens(item: Any, found: list[View], context: bpy.types.Context) -> list
     """Give the views the lens that is known; all frames of a clip have one size."""
     if item.lens_kind == "AUTO":
         return found
-    from . import files, lenses
-
     image_from_camera = lenses.intrinsics_of(item, files.size_of(found[0].path), context)
     return [replace(view, image_from_camera=image_from_camera) for view in found]

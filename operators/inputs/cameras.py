@@ -3,6 +3,7 @@
 Nothing of the scene changes: other frames are looked at in a copy of it, see `stage`.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -165,7 +166,7 @@ def _pictures(backdrop: Backdrop | None, camera: bpy.types.Object, copy: bpy.typ
             yield picture_at
         return
     prepare_render(copy)
-    folder = session.folder("renders") / str(camera.session_uid)
+    folder = Path(tempfile.mkdtemp(dir=session.folder("renders")))  # an earlier run may still need its own
     name = bpy.path.clean_name(camera.name)
     yield lambda frame: write_frame(copy, folder / f"{name} {frame:04d}.png")
 

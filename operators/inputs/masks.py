@@ -1,5 +1,6 @@
 """An entry's mask as a picture: a file, the picture's own alpha channel, or a mask of the .blend, rasterised."""
 
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,7 +78,7 @@ def _rasterised(item: Any, picture: Path, frame: int) -> Path:
     width, height = files.size_of(picture)
     part = min(1.0, LONGEST / max(width, height))
     size = (max(4, round(width * part)), max(4, round(height * part)))
-    name = f"{bpy.path.clean_name(mask.name)} {mask.session_uid} {size[0]}x{size[1]} {frame:04d}.png"
+    folder = Path(tempfile.mkdtemp(dir=session.folder("masks")))  # an earlier run may still need its own
 
     def add_source(tree: Any) -> Any:
         node = tree.nodes.new("CompositorNodeMask")
@@ -86,4 +87,4 @@ def _rasterised(item: Any, picture: Path, frame: int) -> Path:
 
     with compositor(size, add_source, "Raw") as scene:
         scene.frame_set(frame)
-        return write_frame(scene, session.folder("masks") / name, colours="BW")
+        return write_frame(scene, folder / f"{bpy.path.clean_name(mask.name)} {frame:04d}.png", colours="BW")
