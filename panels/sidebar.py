@@ -53,6 +53,7 @@ class IMAGETOSCENE_PT_advanced(bpy.types.Panel):
     bl_region_type = "UI"
     bl_category = TAB
     bl_parent_id = "IMAGETOSCENE_PT_main"
+    bl_order = 1  # after all others
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:

@@ -9,10 +9,13 @@ from ..operators.scene.tuning import controls_of, settings_of
 from .sidebar import TAB
 
 SECTIONS: Final = (
-    ("confidence_percentile", "confidence", "depth_jump", "max_distance"),
-    ("remove_sky", "remove_masked"),
-    ("point_size", "point_density"),
-    ("mesh_step",),
+    (
+        "Clean Up",
+        "BRUSH_DATA",
+        ("confidence_percentile", "confidence", "depth_jump", "max_distance", "remove_sky", "remove_masked"),
+    ),
+    ("Points", "POINTCLOUD_DATA", ("point_size", "point_density")),
+    ("Meshes", "MESH_GRID", ("mesh_step",)),
 )
 
 
@@ -40,11 +43,13 @@ class IMAGETOSCENE_PT_tuning(bpy.types.Panel):
         if root is None:
             return
         controls = controls_of(root)
-        for section in SECTIONS:
+        for title, icon, names in SECTIONS:
+            there = [name for name in names if name in controls]
+            if there:
+                layout.label(text=title, icon=icon)
             column = layout.column(align=True)
-            for name in section:
-                if name in controls:
-                    column.prop(settings_of(root), f'["{name}"]', text=controls[name].label)
+            for name in there:
+                column.prop(settings_of(root), f'["{name}"]', text=controls[name].label)
         layout.operator("image_to_scene.reset_tuning", icon="LOOP_BACK")
 
 

@@ -67,13 +67,13 @@ CONTROLS = {
         {"min": 0.0, "max": 100.0, "precision": 1, "step": 1.0, "subtype": "PERCENTAGE"},
     ),
     "confidence": Control(
-        "Confidence",
+        "Min Confidence",
         "confidence",
         "Leave out everything of which the network is less sure than this; 0 leaves nothing out",
         {"min": 0.0, "precision": 2},
     ),
     "depth_jump": Control(
-        "Depth Jump",
+        "Max Depth Jump",
         "depth",
         "Cut where neighbouring depths differ by more than this, as part of the nearer one: smaller cuts more edges; "
         "0 cuts nothing",
