@@ -13,11 +13,14 @@ from ..core.errors import StorageError
 from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request, View
 from .input_arguments import add_inputs
 from .scene import BuildOptions
+from .scene.placement import Placement, ScaleMode, UpMode
 from .tuning_arguments import add_tuning, tuning_from
 from .usage import Parser, UsageError, path, positive
 
 OUTPUTS: Final = (".glb", ".blend")
 PARTS: Final = ("cameras", "points", "meshes")
+SCALES: Final[dict[str, ScaleMode]] = {"as-predicted": "AS_PREDICTED", "metric": "METRIC"}
+UPS: Final[dict[str, UpMode]] = {"as-predicted": "AS_PREDICTED", "ground": "GROUND", "cameras": "CAMERAS"}
 
 DESCRIPTION: Final = (
     "Reconstruct photos of one place, or frames of a clip, as Blender cameras, coloured points and textured meshes."
@@ -32,7 +35,8 @@ known cameras:
   entry per picture: in the pictures' order, or each with its picture's name. Camera axes are OpenCV (+X right, +Y down,
   +Z forward), the world is Blender's (Z up), intrinsics are in pixels of the upright picture. Of a .blend the cameras
   are used in the order of their names, as they stand in the scene and at the frame it was saved with; its render
-  size must have the pictures' shape.
+  size must have the pictures' shape. Without --images each camera of a .blend brings its own picture: what lies behind
+  its view, else its movie clip, else a render; of cameras that move, frames are chosen as of clips.
 
 output:
   Progress and warnings go to standard error; the last line on standard output is JSON: "ok", and what was made or what
@@ -62,7 +66,10 @@ def parse(arguments: Sequence[str], out: TextIO, program: str) -> Namespace:
         SystemExit: Help was asked for and written.
     """
     with redirect_stdout(out):
-        return _parser(program).parse_args(arguments)
+        found = _parser(program).parse_args(arguments)
+    if found.images is None and found.cameras is None:
+        raise UsageError("--images names the pictures, or --cameras a .blend whose cameras bring theirs; see --help")
+    return found
 
 
 def request_from(arguments: Namespace, views: tuple[View, ...], model: str) -> Request:
@@ -93,6 +100,11 @@ def build_options_from(arguments: Namespace) -> BuildOptions:
     )
 
 
+def placement_from(arguments: Namespace) -> Placement:
+    """Say how what is built is placed."""
+    return Placement(SCALES[arguments.scale], UPS[arguments.up], floor_to_zero=arguments.floor)
+
+
 def check_targets(arguments: Namespace) -> None:
     """Find out before any work whether the results can be written.
 
@@ -121,15 +133,14 @@ def _parser(program: str) -> ArgumentParser:
     add_inputs(parser)
     _add_model(parser)
     _add_geometry(parser)
+    _add_placement(parser)
     add_tuning(parser)
     return parser
 
 
 def _add_files(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("pictures and files")
-    group.add_argument(
-        "--images", nargs="+", required=True, metavar="PHOTO", help="pictures, movies, folders of them, or patterns"
-    )
+    group.add_argument("--images", nargs="+", metavar="PHOTO", help="pictures, movies, folders of them, or patterns")
     group.add_argument("--output", required=True, type=path, help="a .glb or .blend, put in place of what is there")
     group.add_argument("--cameras", type=path, metavar="FILE", help="known cameras, a .json or .blend: see below")
     group.add_argument("--save-reconstruction", type=path, metavar="FOLDER", help="also save depth and cameras there")
@@ -167,6 +178,13 @@ def _add_geometry(parser: ArgumentParser) -> None:
         metavar="DEGREES",
         help="across the longer side, where nothing tells the focal length (%(default).0f)",
     )
+
+
+def _add_placement(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("scale and place, where known cameras do not tell them")
+    group.add_argument("--scale", choices=SCALES, default="as-predicted", help="metric: for models that know metres")
+    group.add_argument("--up", choices=UPS, default="as-predicted", help="what levels it; without a floor, the cameras")
+    group.add_argument("--floor", action="store_true", help="put the floor at Z = 0")
 
 
 def _degrees(text: str) -> float:

@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -23,7 +23,7 @@ from ..core.errors import CancelledError, ImageToSceneError, StorageError
 from ..core.storage import save
 from ..core.types import Progress, Reconstruction
 from . import models
-from .arguments import build_options_from, check_targets, parse, request_from
+from .arguments import build_options_from, check_targets, parse, placement_from, request_from
 from .context import scene_of
 from .given_cameras import views_with_cameras
 from .input_arguments import items_from
@@ -110,14 +110,17 @@ def run(arguments: Namespace) -> dict[str, Any]:
     started = time.monotonic()
     check_targets(arguments)
     new_file()
-    given = _inputs(arguments)
+    given = inputs_from(arguments)
+    timing = _timing(scene_of(bpy.context)) if arguments.images is None else {}
     new_file()  # cameras may have come from another one; to open a file while a run lasts would end it
+    _set_timing(scene_of(bpy.context), timing)
     model = models.chosen(arguments.model, accepts_non_commercial=arguments.accept_non_commercial)
     request = request_from(arguments, given.views, model)
     running = session.start(request, arguments.python or worker_python(bpy.context))
     follow(running)
     options = replace(build_options_from(arguments), without_camera=given.without_camera, clip_start=given.clip_start)
-    built = run_through(work(running, Order(options, request), scene_of(bpy.context)))
+    order = Order(options, request, placement=placement_from(arguments))
+    built = run_through(work(running, order, scene_of(bpy.context)))
     reconstructions = running.reconstructions()
     saved = _save(reconstructions, arguments.save_reconstruction)
     write(built, arguments.output)
@@ -162,10 +165,16 @@ def write(built: Sequence[BuiltScene], output: Path) -> None:
         _write_blend(built, output)
 
 
-def _inputs(arguments: Namespace) -> Inputs:
-    """List the views, with their cameras where a file names them."""
+def inputs_from(arguments: Namespace) -> Inputs:
+    """List the views, with their cameras where a file names them; a .blend of them replaces the open file.
+
+    Raises:
+        ImageToSceneError: An entry gives no picture, or a camera cannot be used.
+    """
     items = items_from(arguments, scene_rate(scene_of(bpy.context)))
     given = views_from(items, bpy.context)
+    if arguments.images is None:
+        return replace(given, without_camera=())  # they are in another file than the one that is written
     if arguments.cameras is None:
         return given
     known = views_with_cameras([view.path for view in given.views], arguments.cameras)
@@ -175,6 +184,17 @@ def _inputs(arguments: Namespace) -> Inputs:
         for view, camera in pairs
     ]
     return replace(given, views=tuple(views))
+
+
+def _timing(scene: bpy.types.Scene) -> dict[str, Any]:
+    """Tell how a scene counts time, so that views keep their frames in another file."""
+    values = {key: getattr(scene, key) for key in ("frame_start", "frame_end")}
+    return values | {f"render.{key}": getattr(scene.render, key) for key in ("fps", "fps_base")}
+
+
+def _set_timing(scene: bpy.types.Scene, timing: Mapping[str, Any]) -> None:
+    for key, value in timing.items():
+        setattr(scene.render if key.startswith("render.") else scene, key.removeprefix("render."), value)
 
 
 def _save(reconstructions: Sequence[Reconstruction], folder: Path | None) -> list[Path]:

@@ -8,8 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
+import bpy
+
 from ..core.errors import ImageError
+from .context import scene_of
+from .given_cameras import camera_items
 from .inputs import Item, files
+from .inputs.clips import scene_rate
 from .usage import UsageError, amount, positive
 
 ALPHA: Final = "alpha"
@@ -51,9 +56,12 @@ def items_from(arguments: Namespace, rate: float) -> list[Item]:
 
     Raises:
         UsageError: Frames are chosen and nothing has any, or there is not one mask for each picture.
+        CameraError: Cameras shall bring their pictures, and cannot be read.
         ImageError: Something is neither a picture nor a movie that can be read.
     """
     chooses = any(value is not None for value in (arguments.frames, arguments.every, arguments.count))
+    if arguments.images is None:
+        return _camera_items(arguments)
     numbered = arguments.numbered or ("auto" if chooses else "pictures")
     found = files.find(_paths(arguments.images), cast("files.Numbered", numbered.upper()))
     if found.refused:
@@ -67,6 +75,13 @@ def items_from(arguments: Namespace, rate: float) -> list[Item]:
     return _with_masks(items, arguments.masks)
 
 
+def _camera_items(arguments: Namespace) -> list[Item]:
+    """List the cameras of a .blend, which bring their pictures; the frames of those that move are its scene's."""
+    items = camera_items(arguments.cameras)
+    rate = scene_rate(scene_of(bpy.context))
+    return _with_masks([replace(item, **_choice(item, arguments, rate)) for item in items], arguments.masks)
+
+
 def _paths(names: Iterable[str]) -> list[Path]:
     """List what is named; patterns are filled in where the shell did not do it, as on Windows."""
     found = []
@@ -78,7 +93,7 @@ def _paths(names: Iterable[str]) -> list[Path]:
 
 def _choice(item: Item, arguments: Namespace, rate: float) -> dict[str, Any]:
     """Say which frames of a clip are chosen."""
-    if item.kind not in CLIPS:
+    if item.kind not in CLIPS and not item.is_animated:
         return {}
     start, end, step = arguments.frames or (None, None, None)
     choice: dict[str, Any] = {

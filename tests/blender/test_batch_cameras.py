@@ -1,5 +1,9 @@
+import io
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -10,11 +14,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from mathutils import Euler, Vector
 
-from image_to_scene.core.errors import CameraError
+from image_to_scene.core.errors import CameraError, ImageToSceneError
 from image_to_scene.core.geometry.cameras import project
+from image_to_scene.operators import arguments, command
 from image_to_scene.operators.given_cameras import view_from_camera, views_with_cameras
 from image_to_scene.operators.scene import BuildOptions, build
 
+ROOT = Path(__file__).resolve().parents[2]
 K = [[80.0, 0.0, 40.0], [0.0, 80.0, 30.0], [0.0, 0.0, 1.0]]
 CAMERA = {"world_from_camera": np.eye(4).tolist(), "image_from_camera": K}
 QUARTER = math.tau / 4
@@ -155,3 +161,62 @@ def test_cameras_that_do_not_fit_are_named(pictures, tmp_path, kind, size, words
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "cameras.blend"))
     with pytest.raises(CameraError, match=words):
         views_with_cameras(pictures, tmp_path / "cameras.blend")
+
+
+def save_shot(path, pictures):
+    """Save a .blend with a still camera before its photo, and one that moves and is rendered."""
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = 80, 60
+    scene.render.engine, scene.render.fps = "BLENDER_WORKBENCH", 12
+    scene.frame_start, scene.frame_end = 10, 20
+    still, moving = new_camera("a still"), new_camera("b moving", lens=30.0)
+    background = still.data.background_images.new()
+    background.image = bpy.data.images.load(str(pictures[0]))
+    for frame, x in ((10, 1.0), (20, 3.0)):
+        moving.location.x = x
+        moving.keyframe_insert("location", frame=frame)
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    return path
+
+
+def test_cameras_of_a_blend_bring_their_pictures(pictures, tmp_path):
+    shot = save_shot(tmp_path / "shot.blend", pictures)
+    words = ["--cameras", str(shot), "--count", "3", "--output", str(tmp_path / "place.glb")]
+    given = command.inputs_from(arguments.parse(words, io.StringIO(), "batch.py"))
+    assert given.views[0].path == pictures[0]
+    assert [view.world_from_camera[0, 3] for view in given.views] == pytest.approx([0, 1, 2, 3], abs=1e-5)
+    assert [given.clip_start + 12 * view.time for view in given.views[1:]] == pytest.approx([10, 15, 20])
+    assert [view.passing for view in given.views] == [False, True, True, True]
+    assert given.without_camera == ()  # what is written is another file, where they do not stand
+    np.testing.assert_allclose(
+        given.views[1].image_from_camera, [[30 / 36 * 80, 0, 40], [0, 30 / 36 * 80, 30], [0, 0, 1]]
+    )
+
+
+def test_a_shot_goes_in_and_a_whole_file_comes_out(pictures, tmp_path, tiny_checkpoint, worker_python):
+    shot = save_shot(tmp_path / "shot.blend", pictures)
+    words = ["--cameras", shot, "--count", "2", "--output", tmp_path / "place.blend", "--model", tiny_checkpoint]
+    process = [sys.executable, ROOT / "batch.py", *words, "--resolution", "56", "--python", worker_python]
+    done = subprocess.run(process, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["world"] == "given"  # one line, though Blender says a line for each render
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "place.blend"))
+    scene = bpy.context.scene
+    assert (scene.render.fps, scene.frame_start, scene.frame_end) == (12, 10, 20)
+    cameras = [item for item in scene.objects if item.type == "CAMERA"]
+    assert len(cameras) >= 3
+    rendered = [image for image in bpy.data.images if "moving" in image.name]
+    assert len(rendered) == 2
+    assert all(image.packed_file is not None for image in rendered)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [([], "--images names the pictures"), (["--cameras", "given.json"], "brings no pictures"),
+     (["--cameras", "empty.blend"], "no cameras in its scene")],
+)  # fmt: skip
+def test_cameras_that_bring_no_pictures_are_named(tmp_path, words, sentence):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "empty.blend"))
+    words = [str(tmp_path / word) if "." in word else word for word in words]
+    with pytest.raises(ImageToSceneError, match=sentence):
+        command.inputs_from(arguments.parse([*words, "--output", "x.glb"], io.StringIO(), "batch.py"))
