@@ -143,7 +143,9 @@ def _closed(n: FloatArray, distortion: Distortion) -> FloatArray:
 
 def _solved(n: FloatArray, distortion: Distortion) -> FloatArray:
     """Find what the model's formula bends to [..., 2]; NaN where there is no such thing within its reach."""
-    found = n.copy()
+    radii, bent = _table(distortion)
+    r = np.hypot(n[..., 0], n[..., 1])
+    found = n * (np.interp(r, bent, radii) / np.where(r > 0.0, r, 1.0))[..., None]  # all but the tangential part
     with np.errstate(all="ignore"):  # where there is no solution, the search runs away
         for _ in range(_STEPS):
             missed = _formula(found, distortion) - n
@@ -184,10 +186,18 @@ def _radial(r: FloatArray, distortion: Distortion) -> FloatArray:
     return 1.0 / polynomial if distortion.model in ("DIVISION", "NUKE") else polynomial
 
 
-@lru_cache(maxsize=16)
 def _reach(distortion: Distortion) -> float:
     """Return the radius at which the closed formula stops growing."""
+    radii, _ = _table(distortion)
+    return float(radii[-1]) if radii[-1] < _WIDEST else math.inf
+
+
+@lru_cache(maxsize=16)
+def _table(distortion: Distortion) -> tuple[FloatArray, FloatArray]:
+    """Return radii and what the closed formula makes of them, as far as that grows."""
     radii = np.linspace(0.0, _WIDEST, 1 << 14)
     with np.errstate(divide="ignore"):
-        folds = (np.diff(radii * _radial(radii, distortion)) <= 0.0).nonzero()[0]
-    return float(radii[folds[0]]) if len(folds) else math.inf
+        bent = radii * _radial(radii, distortion)
+    folds = (np.diff(bent) <= 0.0).nonzero()[0]
+    end = folds[0] + 1 if len(folds) else len(radii)
+    return radii[:end], bent[:end]

@@ -33,9 +33,9 @@ def grid(step=16):
 @st.composite
 def lenses(draw):
     model = draw(st.sampled_from(sorted(COUNTS)))
-    coefficients = [draw(st.floats(-0.08, 0.08)) for _ in range(COUNTS[model])]
+    coefficients = [draw(st.floats(-0.05, 0.05)) for _ in range(COUNTS[model])]
     coefficients[4:] = [0.2 * value for value in coefficients[4:]]
-    focal = draw(st.floats(200.0, 1000.0))
+    focal = draw(st.floats(300.0, 1000.0))
     return lens(model, tuple(coefficients), (focal, focal * draw(st.floats(0.8, 1.25))))
 
 
