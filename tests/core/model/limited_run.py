@@ -21,6 +21,13 @@ from image_to_scene.core.model.network import Network  # noqa: E402
 from image_to_scene.core.model.prediction import load_model  # noqa: E402
 from image_to_scene.core.model.presets import PRESETS  # noqa: E402
 
+OWN = {
+    "any_view": networks.any_view(),
+    "one_view": networks.mono(),
+    # Its tensors are so large that memory runs out in torch, which says so, and not in libraries that just crash.
+    "wide": networks.any_view(384, 4, 6, alt_start=2, out_layers=(0, 1, 2, 3)),
+}
+
 
 def status(name):
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
@@ -38,7 +45,7 @@ def write(folder, name):
     path = folder / name
     if (path / "model.safetensors").is_file():
         return path
-    config = PRESETS[name].network if name in PRESETS else getattr(networks, name.removeprefix("tiny_"))()
+    config = PRESETS[name].network if name in PRESETS else OWN[name]
     path.mkdir(parents=True)
     network = Network(config) if name in PRESETS else networks.randomise(Network(config))
     tensors = {f"model.{key}": tensor.contiguous().clone() for key, tensor in network.state_dict().items()}
