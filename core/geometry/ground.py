@@ -14,12 +14,13 @@ from ..types import BoolArray, FloatArray
 
 LEVEL_HAND = 0.01  # how far from level cameras are held: squared sine of 6°
 MAX_TILT = float(np.cos(np.radians(50.0)))  # cosine of the largest angle between the floor's normal and up
-THICKNESS = 0.02  # of a point's distance from its camera: how far from the floor it may lie and still be of it
+THICKNESS = 0.03  # of a point's distance from its camera: how far from the floor it may lie and still be of it
 LEAST_SHARE = 0.04  # of all points: where fewer lie on the best plane, there is no floor
-STANDS_OUT = 1.5  # times as many points as in an equally thick layer on top of it: fewer are a heap, not a floor
+STANDS_OUT = 1.3  # times as many points as in an equally thick layer on top of it: fewer are a heap, not a floor
 HYPOTHESES = 20_000  # planes tried, each through three points
 ROUNDS = ((300, 100), (10_000, 1))  # so many points judge them, and so many planes remain
-REFINEMENTS = 5
+TIGHT = 2.5  # times the median distance from the floor: what is farther off does not refine it
+REFINEMENTS = 12
 SEED = 0
 
 
@@ -86,12 +87,7 @@ def find_ground(
         return None
     up = up / np.linalg.norm(up)
     best = _best_plane(points, reach, weight, up, centres)
-    for _ in range(REFINEMENTS if best is not None else 0):
-        assert best is not None  # noqa: S101
-        near = np.abs(_heights(points, reach, *best)) <= 1.0
-        if np.count_nonzero(near) < 3:
-            return None
-        best = _fitted(points[near], weight[near] / reach[near] ** 2, up)
+    best = best and _refined(best, points, reach, weight, up)
     if best is None or not _allowed(best[0][None], np.array([best[1]]), up, centres)[0]:
         return None
     heights = _heights(points, reach, *best)
@@ -122,6 +118,21 @@ def _best_plane(
     return (normals[0], float(offsets[0])) if len(normals) else None
 
 
+def _refined(
+    plane: tuple[FloatArray, float], points: FloatArray, reach: FloatArray, weight: FloatArray, up: FloatArray
+) -> tuple[FloatArray, float] | None:
+    """Fit a plane anew to the points on it, in a layer that becomes as thin as most of them allow."""
+    limit = 1.0
+    for _ in range(REFINEMENTS):
+        heights = np.abs(_heights(points, reach, *plane))
+        near = heights <= limit
+        if np.count_nonzero(near) < 3:
+            return None
+        plane = _fitted(points[near], weight[near] / reach[near] ** 2, up)
+        limit = max(min(limit, TIGHT * float(np.median(heights[near]))), 1e-3)
+    return plane
+
+
 def _allowed(normals: FloatArray, offsets: FloatArray, up: FloatArray, centres: FloatArray) -> BoolArray:
     """Return which planes [P] are roughly level and have more than half of the camera centres above them."""
     level = normals @ up >= MAX_TILT
@@ -148,7 +159,8 @@ def _fitted(points: FloatArray, weight: FloatArray, up: FloatArray) -> tuple[Flo
 def levelling(up: FloatArray) -> FloatArray:
     """Return the smallest rotation [3, 3] that takes a direction [3], of any length, to +Z."""
     x, y, z = np.asarray(up, dtype=np.float64) / np.linalg.norm(up)
-    if z < -1.0 + 1e-9:
+    aside = x * x + y * y
+    if z < 0.0 and aside < 1e-24:
         return np.diag((1.0, -1.0, -1.0))
     cross = np.array([[0.0, 0.0, -x], [0.0, 0.0, -y], [x, y, 0.0]])  # of up × Z
-    return np.asarray(np.eye(3) + cross + cross @ cross / (1.0 + z))
+    return np.asarray(np.eye(3) + cross + cross @ cross * ((1.0 - z) / aside if z < 0.0 else 1.0 / (1.0 + z)))

@@ -90,7 +90,8 @@ def _read(item: bpy.types.Object, root: bpy.types.Object, step: int) -> FloatArr
     counts = (depth > 0.0) & np.isfinite(depth) & (jump <= EDGE) & (sky < 0.5) & (mask < 0.5)
     root_from_item = _root_from(item, root)
     placed = positions @ root_from_item[:3, :3].T + root_from_item[:3, 3]
-    return np.column_stack([placed, depth, confidence if confidence.any() else np.ones_like(depth)])[counts]
+    weight = confidence if confidence.any() else np.ones_like(depth)
+    return np.asarray(np.column_stack([placed, depth, weight])[counts])
 
 
 def _values(data: Any, name: str, key: str = "value", width: int = 1) -> FloatArray:
@@ -99,4 +100,4 @@ def _values(data: Any, name: str, key: str = "value", width: int = 1) -> FloatAr
     values = np.zeros(width * len(data.attributes["position"].data), dtype=np.float32)
     if attribute is not None and attribute.domain == "POINT":
         attribute.data.foreach_get(key, values)
-    return np.asarray(values, dtype=np.float64)
+    return values.astype(np.float64)
