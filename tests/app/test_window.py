@@ -1,6 +1,7 @@
-"""One run through the window of a real Blender, which the environment variable IMAGE_TO_SCENE_BLENDER names.
+"""Runs through the window of a real Blender, which the environment variable IMAGE_TO_SCENE_BLENDER names.
 
-`make_blender.sh` makes one. The command gets further arguments; everything that it must see lies in one folder.
+`make_blender.sh` makes one. The command gets further arguments; everything that it must see lies in one folder, and
+IMAGE_TO_SCENE_SCREENSHOTS names another one where the pictures of the window are kept.
 """
 
 import importlib.util
@@ -12,26 +13,40 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from core.storage import save
+from core.types import ReconstructedView, Reconstruction
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = shlex.split(os.environ.get("IMAGE_TO_SCENE_BLENDER", ""))
 BUNDLED = ROOT / "core" / "model" / "checkpoints" / "nano" / "model.safetensors"
+SCRIPTS = ("director.py", "day_script.py", "endings_script.py", "slices_script.py")
 
 pytestmark = pytest.mark.skipif(not COMMAND, reason="IMAGE_TO_SCENE_BLENDER names no Blender application")
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Everything that the run needs: the built zip, the script, the demo's pictures, and a model if none is bundled."""
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """The built zip."""
+    path = tmp_path_factory.mktemp("package") / "image_to_scene.zip"
     bpy = Path(importlib.util.find_spec("bpy").origin).parent
     tool = next(bpy.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
-    words = ["build", "--source-dir", ROOT, "--output-filepath", tmp_path / "image_to_scene.zip"]
+    words = ["build", "--source-dir", ROOT, "--output-filepath", path]
     subprocess.run([sys.executable, tool, *words], check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, package):
+    """Everything that a run needs: the zip, the scripts, the demo's pictures, and a model if none is bundled."""
+    shutil.copy(package, tmp_path)
     (tmp_path / "pictures").mkdir()
     for number in (1, 3, 5):
         shutil.copy(ROOT / "demo" / "pictures" / f"table_{number}.png", tmp_path / "pictures")
-    shutil.copy(ROOT / "tests" / "app" / "window_script.py", tmp_path)
+    for name in SCRIPTS:
+        shutil.copy(ROOT / "tests" / "app" / name, tmp_path)
     if not BUNDLED.exists():
         write = ROOT / "tests" / "write_tiny_checkpoint.py"
         subprocess.run([sys.executable, write, tmp_path / "model", "any_view"], check=True)
@@ -44,15 +59,53 @@ def run(folder, *arguments):
         "BLENDER_USER_RESOURCES": str(folder / "resources"),
     }
     command = [*COMMAND, "--factory-startup", *map(str, arguments)]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=560, check=False)
 
 
-def test_the_window(folder):
+def run_in_window(folder, script):
+    """Run a script to its end; return what it reports."""
     size = ("--window-geometry", "0", "0", "1280", "800")
-    done = run(folder, *size, "--enable-event-simulate", "-P", folder / "window_script.py", "--", folder)
+    done = run(folder, *size, "--enable-event-simulate", "-P", folder / script, "--", folder)
     report = json.loads((folder / "report.json").read_text()) if (folder / "report.json").exists() else {}
+    if kept := os.environ.get("IMAGE_TO_SCENE_SCREENSHOTS"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        for picture in folder.glob("*.png"):
+            shutil.copy(picture, kept)
+        (Path(kept) / f"{Path(script).stem}.json").write_text(json.dumps(report, indent=1))
     assert done.returncode == 0, (report, done.stdout[-3000:], done.stderr[-3000:])
     assert report["ok"]
+    return report
+
+
+def big_reconstruction(folder):
+    """Eight views of 504 × 336 pixels of a bumpy wall."""
+    rows, columns = np.mgrid[0:336, 0:504].astype(np.float32)
+    depth = 3 + 0.2 * np.sin(columns / 40) * np.cos(rows / 30)
+    image = np.stack((columns / 2, rows / 2, 255 - rows / 2), axis=-1).astype(np.uint8)
+    confidence = 1 + 5 * np.abs(np.sin(rows / 50)).astype(np.float32)
+    K = np.array([[400.0, 0, 252], [0, 400.0, 168], [0, 0, 1]])
+    views = []
+    for index in range(8):
+        camera = np.eye(4)
+        camera[0, 3] = 0.4 * index
+        source = folder / f"view_{index}.png"
+        views.append(ReconstructedView(source, source, (504, 336), np.eye(3), image, depth, K, camera, confidence))
+    save(Reconstruction(tuple(views), model="nano"), folder / "big")
+
+
+def test_an_artists_day(folder):
+    """Click through files, reconstruct, cancel, reconstruct, tune, save, reopen, export."""
+    run_in_window(folder, "day_script.py")
+    assert (folder / "day.glb").read_bytes()[:4] == b"glTF"
+
+
+def test_whatever_ends_a_run(folder):
+    run_in_window(folder, "endings_script.py")
+
+
+def test_a_big_scene_is_built_in_slices(folder):
+    big_reconstruction(folder)
+    run_in_window(folder, "slices_script.py")
 
 
 def test_the_command_line_in_the_background(folder):

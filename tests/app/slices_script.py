@@ -1,0 +1,107 @@
+"""A big scene is built in a real window: how long it stands still, and what undo and another file do meanwhile.
+
+    blender --factory-startup --enable-event-simulate -P slices_script.py -- FOLDER
+
+FOLDER also holds `big/`, a saved reconstruction.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import bpy
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from director import (  # noqa: E402 - the folder of this script is known only now
+    FOLDER,
+    away,
+    centre,
+    choose_file,
+    click,
+    direct,
+    install,
+    made,
+    module,
+    press,
+    report,
+    screenshot,
+    scroll_to,
+    session,
+)
+
+LONGEST_TURN = 1.0  # seconds; how long all of it may stand still
+
+
+def time_the_building():
+    kind = module("operators.work").SteppedOperator
+    original = kind._advance
+    turns = []
+
+    def advance(self, context):
+        started = time.perf_counter()
+        outcome = original(self, context)
+        turns.append(time.perf_counter() - started)
+        return outcome
+
+    kind._advance = advance
+    return turns
+
+
+def empty():
+    for item in list(bpy.context.scene.objects):
+        bpy.data.objects.remove(item)
+    bpy.ops.ed.undo_push(message="Empty")
+    yield 0.3
+
+
+def open_big():
+    yield from empty()
+    button = yield from scroll_to("image_to_scene.open_reconstruction", 0.65)
+    yield from click(button)
+    yield from choose_file(FOLDER / "big")
+
+
+def build_it(turns):
+    yield from open_big()
+    yield lambda: session().run is None and made().get("CAMERA") == 8
+    report["turns"], report["longest_turn"], report["seconds_to_build"] = len(turns), max(turns), sum(turns)
+    assert max(turns) < LONGEST_TURN, report
+    yield 1.0
+    screenshot("built.png")
+
+
+def undo_between_slices(turns):
+    yield from away()
+    press("Z", centre(), ctrl=True)
+    yield lambda: made() == {}
+    del turns[:]
+    yield from open_big()
+    press("Z", centre(), ctrl=True)
+    yield lambda: session().run is None
+    report["after_undo_between_slices"] = made()
+    assert made() in ({}, report["built"]), made()
+
+
+def another_file_between_slices(turns):
+    del turns[:]
+    yield from open_big()
+    is_half = session().run is not None
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    assert session().run is None
+    report["opened_a_file_half_way"] = is_half
+    assert not any(item.name.startswith("view") for item in (*bpy.data.meshes, *bpy.data.images)), list(bpy.data.meshes)
+    yield from away()
+
+
+def slices():
+    yield 1.0
+    yield from install()
+    turns = time_the_building()
+    yield from build_it(turns)
+    report["built"] = made()
+    yield from undo_between_slices(turns)
+    yield from another_file_between_slices(turns)
+
+
+direct(slices())
