@@ -1,8 +1,9 @@
 """From the picture list to views: one module a kind of entry.
 
 `item` what an entry holds; `files` pictures from folders, drops and patterns; `clips` movies and sequences; `images`
-images of the file; `cameras` cameras of the scene; `masks` and `lenses` what an entry may say besides. `views` is the
-way in, for the window and for the command line.
+images of the file; `cameras` cameras of the scene, `backgrounds` and `tracking` their pictures, `stage` where other
+frames are looked at and rendered; `masks` and `lenses` what an entry may say besides. `views` is the way in, for the
+window and for the command line.
 """
 
 from collections.abc import Iterable, Sequence

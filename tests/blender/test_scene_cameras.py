@@ -23,6 +23,7 @@ from image_to_scene.operators.scene import BuildOptions, build, match_render
 
 sys.path.append(str(Path(__file__).parent))
 import draw_backgrounds
+from test_batch import rotated_jpeg
 
 POINTS = np.array([(0.3, -0.2, -4.0), (-1.0, 0.7, -3.0), (0.0, 0.0, -1.0)])
 
@@ -241,6 +242,18 @@ def test_the_first_background_that_is_shown_counts():
         add_background(camera, add_image(size, name=f"plate {index}"), show_background_image=index > 0)
     frame = backgrounds.Frame(80, 60, 80 / 60, fits_width=True)
     assert backgrounds.background_of(camera, bpy.context.scene, frame).size == (30, 10)
+
+
+def test_a_photo_that_exif_turns_lies_as_the_viewport_shows_it(tmp_path):
+    photo = rotated_jpeg(tmp_path / "turned.jpg")
+    set_render((80, 60))
+    camera = add_camera()
+    add_background(camera, bpy.data.images.load(str(photo)))
+    view = view_of(camera)
+    assert view.path != photo
+    assert pixels_of(view.path).shape == (60, 80, 4)
+    np.testing.assert_allclose(pixels_of(view.path), pixels_of(photo), atol=1 / 255)  # Blender turns neither
+    check_projection(view, camera, (80, 60))
 
 
 SPOT = (0.4, 0.35, 0.6, 0.55)  # left, top, right, bottom as parts of the picture
