@@ -198,7 +198,9 @@ def test_progress_counts_up_and_may_end_the_run(joint, pictures):
     steps = []
     reconstruct(Request(views(pictures[:2]), model=joint), steps.append)
     predicting = [step for step in steps if step.stage == "Predicting"]
-    assert [step.done for step in predicting] == list(range(1, predicting[0].total + 1))
+    done = [step.done for step in predicting]
+    assert done == sorted(set(done))
+    assert done[-1] == predicting[0].total
 
     def cancel(step):
         if step.stage == "Predicting" and step.done == 2:
