@@ -1,6 +1,5 @@
 """The tuning: what it shows is what numpy says, coarse meshes never show more, and a file needs no add-on for it."""
 
-import io
 import json
 import subprocess
 import sys
@@ -13,12 +12,7 @@ import pytest
 from image_to_scene.core.geometry.ranks import ConfidenceRanks
 from image_to_scene.core.geometry.surfaces import MEASURES, grid_surface, point_cloud
 from image_to_scene.core.types import Reconstruction
-from image_to_scene.operators import arguments
 from image_to_scene.operators.scene import BuildOptions, Tuning, build, get_tuning, set_tuning
-from image_to_scene.operators.scene.tuning import CONTROLS, controls_of, first_tuning, settings_of
-from image_to_scene.operators.tuning_arguments import tuning_from
-from image_to_scene.operators.usage import UsageError
-from image_to_scene.panels.tuning import SECTIONS
 
 ALL = Tuning(confidence_percentile=0.0, depth_jump=0.0, remove_sky=False, remove_masked=False)
 TUNINGS = [
@@ -262,22 +256,6 @@ def test_points_keep_their_material_and_what_is_known_of_them(rich):
     assert set(MEASURES) | {"Color", "radius"} <= set(shown.attributes.keys())
 
 
-def test_there_are_only_controls_that_something_heeds(make_view, rich):
-    confidence = {"confidence", "confidence_percentile"}
-    both = {"depth_jump", "max_distance"}
-    points, meshes = {"point_size", "point_density"}, {"mesh_step"}
-    bare = make_view(confidence=None)
-    assert controls_of(built_from(bare).root).keys() == both | points | meshes
-    assert controls_of(built_from(bare, meshes=False).root).keys() == both | points
-    assert controls_of(built_from(make_view(), point_cloud=False).root).keys() == both | confidence | meshes
-    assert controls_of(built_from(rich, point_cloud=False, meshes=False).root).keys() == set()
-    assert controls_of(built_from(rich).root).keys() == asdict(Tuning()).keys()
-    plain = built_from(make_view())
-    set_tuning(plain.root, replace(ALL, remove_sky=True))
-    assert "remove_sky" not in plain.collection
-    assert controls_of(plain.meshes[0]) == {}
-
-
 def test_a_mask_in_one_view_leaves_the_others_whole(make_view):
     mask = np.zeros((16, 24), bool)
     mask[:8] = True
@@ -286,20 +264,6 @@ def test_a_mask_in_one_view_leaves_the_others_whole(make_view):
     assert (faces(evaluated(built.meshes[1]), (18, 26)) == 1).all()
     assert not faces(evaluated(built.meshes[0]), (18, 26))[:9].any()
     assert "mask" not in evaluated(built.meshes[1]).attributes
-
-
-def test_properties_have_limits_and_come_back_to_what_they_were(make_view):
-    wanted = Tuning(confidence=1.5, mesh_step=2, point_density=0.5)
-    root = built_from(make_view(), tuning=wanted).root
-    for name in controls_of(root):
-        shown = settings_of(root).id_properties_ui(name).as_dict()
-        assert shown["description"] and shown["default"] == pytest.approx(getattr(wanted, name))
-    limits = {name: settings_of(root).id_properties_ui(name).as_dict() for name in controls_of(root)}
-    assert limits["mesh_step"]["min"] == 1
-    assert limits["point_density"]["max"] == 1.0
-    assert 4.0 < limits["confidence"]["soft_max"] <= 5.0
-    set_tuning(root, ALL)
-    assert asdict(first_tuning(root)) == pytest.approx(asdict(wanted))
 
 
 def test_two_builds_are_tuned_apart_with_one_set_of_node_groups(make_reconstruction):
@@ -384,40 +348,3 @@ def test_it_stays_live_in_a_file_that_is_opened_without_the_add_on_and_without_s
     assert not has_addon
     assert [[tuple(item) for item in shown] for shown in found] == expected
     assert len({str(item) for item in expected}) == len(expected)
-
-
-def test_the_window_comes_back_to_what_was_built(make_view):
-    built = built_from(make_view(), tuning=replace(ALL, mesh_step=3))
-    set_tuning(built.root, replace(ALL, mesh_step=1, confidence=2.0))
-    assert bpy.ops.image_to_scene.reset_tuning() == {"FINISHED"}
-    assert asdict(get_tuning(built.root)) == pytest.approx(
-        asdict(replace(ALL, mesh_step=3, remove_sky=True, remove_masked=True))
-    )
-
-
-def test_the_window_offers_nothing_where_there_is_nothing():
-    assert not bpy.ops.image_to_scene.reset_tuning.poll()
-
-
-def test_every_control_has_its_place_in_the_panel():
-    assert [name for _, _, names in SECTIONS for name in names] == list(CONTROLS)
-
-
-def parsed(*words):
-    return tuning_from(arguments.parse(["--images", "a.png", "--output", "b.glb", *words], io.StringIO(), "test"))
-
-
-def test_the_command_line_sets_every_field():
-    assert parsed() == Tuning()
-    words = "--confidence-percentile 0 --confidence 1.5 --depth-jump 0 --max-distance 20 --keep-sky --keep-masked"
-    more = "--point-size 2 --point-density 0.5 --mesh-step 3"
-    assert parsed(*words.split(), *more.split()) == Tuning(0.0, 1.5, 0.0, 20.0, False, False, 2.0, 0.5, 3)
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["--confidence-percentile=101", "--point-density=1.1", "--mesh-step=0", "--depth-jump=-1", "--confidence=nan"],
-)
-def test_the_command_line_refuses_what_makes_no_sense(words):
-    with pytest.raises(UsageError, match=words.split("=", maxsplit=1)[0]):
-        parsed(words)
