@@ -27,6 +27,9 @@ TICK: Final = 0.05
 SLICE: Final = 0.1
 """Seconds of building after which Blender gets its turn."""
 
+SEVERAL: Final = (
+    "This model does not relate pictures: the first one's reconstruction is in the old one's place, the others are new."
+)
 DEFECT: Final = "Image to Scene met an error of its own: details are in the system console."
 
 
@@ -64,6 +67,8 @@ def work(task: Task, order: Order, scene: bpy.types.Scene) -> BuildSteps:
         while not task.advance():
             yield task.progress
         plans = _plans(task.reconstructions(), order)
+        if order.root is not None and len(plans) > 1:
+            task.warnings.append(SEVERAL)
         built = yield from _watched(build_steps([plan for plan, _ in plans], shelf), task)
         for item, (plan, request), folder in zip(built, plans, task.folders, strict=True):
             item.root[POINTS_KEY] = item.points

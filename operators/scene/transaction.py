@@ -33,6 +33,7 @@ class Shelf:
     def __init__(self, scene: bpy.types.Scene) -> None:
         self._scene = scene.session_uid
         self._made: set[int] = set()
+        self._given_up: set[int] = set()
 
     def __enter__(self) -> "Shelf":
         return self
@@ -40,6 +41,7 @@ class Shelf:
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
         if kind is not None:
             self.clear()
+        remove(_found(self._given_up))
 
     @property
     def scene(self) -> bpy.types.Scene:
@@ -69,12 +71,12 @@ class Shelf:
 
     def made(self) -> list[bpy.types.ID]:
         """Return all that is left of what the slices made."""
-        there = data_blocks()
-        return [there[identity] for identity in self._made & there.keys()]
+        return _found(self._made)
 
     def clear(self) -> None:
-        """Remove all that is left of it."""
+        """Remove all that is left of it; what redo brings back is removed in the end."""
         remove(self.made())
+        self._given_up |= self._made
         self._made.clear()
 
 
@@ -97,12 +99,12 @@ def temporary_data() -> Iterator[None]:
     try:
         yield
     finally:
-        remove(_made_since(before))
+        remove(_found(data_blocks().keys() - before))
 
 
-def remove(data_blocks: Iterable[bpy.types.ID]) -> None:
+def remove(items: Iterable[bpy.types.ID]) -> None:
     """Remove data-blocks of any kind; scenes first and by their own way, since a batch leaves the window's traces."""
-    rest = set(data_blocks)
+    rest = set(items)
     for scene in [item for item in rest if isinstance(item, bpy.types.Scene)]:
         rest.discard(scene)
         bpy.data.scenes.remove(scene)
@@ -115,9 +117,9 @@ def data_blocks() -> dict[int, bpy.types.ID]:
     return {item.session_uid: item for name in _COLLECTIONS for item in getattr(data, name)}
 
 
-def _made_since(before: Iterable[int]) -> list[bpy.types.ID]:
+def _found(identities: Iterable[int]) -> list[bpy.types.ID]:
     there = data_blocks()
-    return [there[identity] for identity in there.keys() - set(before)]
+    return [there[identity] for identity in there.keys() & set(identities)]
 
 
 _COLLECTIONS = [

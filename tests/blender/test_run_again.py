@@ -7,9 +7,12 @@ import pytest
 from mathutils import Matrix
 
 from image_to_scene.core.errors import CancelledError, StorageError
+from image_to_scene.core.storage import save
+from image_to_scene.core.types import Request, View
 from image_to_scene.operators.memory import REQUEST_KEY, remembered_request
 from image_to_scene.operators.scene import BuildOptions, Plan, Shelf, build, build_steps, description, run_through
-from image_to_scene.operators.session import session
+from image_to_scene.operators.session import Task, session
+from image_to_scene.operators.work import Order, work
 
 OPTIONS = BuildOptions(name="Harbour")
 
@@ -54,7 +57,7 @@ def test_everything_of_the_root_stays(first, make_reconstruction):
 
 def test_parts_keep_their_names_and_nothing_of_the_old_ones_is_left(first, make_reconstruction, data_blocks):
     def listing():
-        return [item[:2] for item in data_blocks() if item[0] not in {"Image", "Material"}]
+        return [item[:2] for item in data_blocks() if item[0] not in {"Image", "Material", "GeometryNodeTree"}]
 
     def materials():
         return [material.name.partition(".")[0] for material in bpy.data.materials if material.name != "Dots Stroke"]
@@ -155,6 +158,24 @@ def test_a_failure_leaves_the_old_one(first, make_reconstruction, data_blocks):
         again(first.root, replace(broken, views=views))
     assert data_blocks() == before
     assert dict(first.root.items()) == properties
+
+
+def test_where_a_model_makes_several_the_first_replaces(first, make_view, make_reconstruction, tmp_path):
+    folders = tuple(tmp_path / name for name in ("one", "two"))
+    for folder, name in zip(folders, ("left", "right"), strict=True):
+        save(make_reconstruction(views=(make_view(name),)), folder)
+    task = Task("Opening", folders)
+    request = Request(tuple(View(tmp_path / f"{name}.png") for name in ("left", "right")))
+    order = Order(BuildOptions(without_camera=(1,)), request, first.root.session_uid)
+    one, other = run_through(work(task, order, bpy.context.scene))
+    assert one.root == first.root != other.root
+    assert (len(one.cameras), len(other.cameras)) == (1, 0)
+    assert [len(built.root.children) for built in (one, other)] == [3, 2]
+    assert remembered_request(other.root) == (
+        replace(request, views=request.views[1:]),
+        {"without_camera": (0,), "clip_start": 1.0},
+    )
+    assert any("does not relate" in warning for warning in task.warnings)
 
 
 @pytest.fixture
