@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     "export_format": "GLB",
     "use_active_scene": True,
     "export_cameras": True,
-    "export_apply": True,  # the cut
+    "export_apply": True,  # the tuning
     "use_mesh_vertices": True,  # the points
     "export_normals": False,  # unlit
     "export_animations": False,
@@ -41,7 +41,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def export_glb(root: bpy.types.Object, path: str | Path) -> None:
-    """Write a root and all that hangs below it: meshes with their cut applied, coloured points, exact cameras.
+    """Write a root and all that hangs below it: meshes and coloured points as their tuning shows them, exact cameras.
 
     The scene, its selection and its settings stay as they are; the file appears complete or not at all.
 
