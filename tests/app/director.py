@@ -157,7 +157,12 @@ def type_into(position, text):
     yield 0.2
     press("A", position, ctrl=True)
     for letter in text:
-        key = {".": "PERIOD"}.get(letter, ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")[int(letter)] if letter.isdigit() else letter.upper())
+        key = {".": "PERIOD"}.get(
+            letter,
+            ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")[int(letter)]
+            if letter.isdigit()
+            else letter.upper(),
+        )
         simulate(key, "PRESS", position, unicode=letter)
         simulate(key, "RELEASE", position)
         yield 0.05

@@ -1,6 +1,6 @@
 """All that may end a run in a real window: undo, a deleted scene, another file, a disabled add-on; see `test_window.py`.
 
-    blender --factory-startup --enable-event-simulate -P endings_script.py -- FOLDER
+blender --factory-startup --enable-event-simulate -P endings_script.py -- FOLDER
 """
 
 import sys
@@ -26,7 +26,7 @@ from director import (  # noqa: E402 - the folder of this script is known only n
     window,
 )
 
-LONG_RUN = 700  # pixels
+LONG_RUN = 1200  # pixels
 
 
 def choose_pictures():
