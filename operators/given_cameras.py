@@ -14,7 +14,7 @@ from ..core.types import FloatArray, View
 from .context import scene_of
 from .inputs import Item
 from .inputs.backgrounds import SAME_SHAPE
-from .inputs.cameras import moves, render_lens, world_from_camera
+from .inputs.cameras import gives_frames, render_lens, world_from_camera
 
 
 def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
@@ -98,7 +98,7 @@ def camera_items(file: Path) -> list[Item]:
             camera.name,
             "CAMERA",
             camera=camera,
-            is_animated=moves(camera),
+            is_animated=gives_frames(camera),
             clip_first=first,
             clip_last=last,
             frame_start=first,

@@ -292,7 +292,7 @@ def _camera_item(camera: bpy.types.Object, scene: bpy.types.Scene) -> Item:
         camera.name,
         "CAMERA",
         camera=camera,
-        is_animated=cameras.moves(camera),
+        is_animated=cameras.gives_frames(camera),
         frame_start=scene.frame_start,
         frame_end=scene.frame_end,
     )

@@ -33,6 +33,10 @@ from .stage import evaluated, prepare_render, stage, write_frame
 PictureAt = Callable[[int], Path]
 """From a frame of the scene to the file of the picture there."""
 ANIMATING: Final = ("action", "nla_tracks", "drivers")
+MOVING: Final = ("CAMERA_SOLVER", "OBJECT_SOLVER", "FOLLOW_TRACK", "FOLLOW_PATH", "TRANSFORM_CACHE", "ARMATURE")
+"""Constraints that move without an animated target."""
+STILL: Final = ("FILE", "GENERATED")
+"""Sources of images that look the same at every frame."""
 
 
 def views_of(item: Any, context: bpy.types.Context) -> list[View]:
@@ -52,6 +56,8 @@ def views_of(item: Any, context: bpy.types.Context) -> list[View]:
     frames = clips.frames_of(item) if item.is_animated else [scene.frame_current]
     if not frames:
         raise CameraError(f"No frame of the camera {camera.name} is chosen: its range ends before it begins.")
+    if len(frames) > 1 and backdrop is not None and backdrop.source.source in STILL:
+        raise CameraError(f"{camera.name} has one still picture for several frames: switch its animation off.")
     tracking.check_solved(camera, scene, frames)
     if backdrop is not None and not item.is_animated:
         return [_still(camera, backdrop, context)]
@@ -74,17 +80,23 @@ def check_pictures(views: Sequence[View]) -> None:
             seen.add(key)
 
 
-def moves(camera: bpy.types.Object) -> bool:
-    """Tell whether a camera may stand elsewhere at another frame: it or what it hangs on is animated or solved."""
-    holder: bpy.types.Object | None = camera
-    while holder is not None:
-        data: Any = holder.animation_data
-        if data is not None and any(bool(getattr(data, name)) for name in ANIMATING):
-            return True
-        if any(not each.mute for each in holder.constraints):
-            return True
-        holder = holder.parent
-    return False
+def gives_frames(camera: bpy.types.Object) -> bool:
+    """Tell whether a camera is to give a view for each of several frames: it moves, before no still picture."""
+    data: Any = camera.data
+    behind = [item.image for item in data.background_images if item.source == "IMAGE" and item.image]
+    return _moves(camera) and not (behind and behind[0].source in STILL)
+
+
+def _moves(item: bpy.types.Object | None, seen: frozenset[bpy.types.Object] = frozenset()) -> bool:
+    """Tell whether an object may stand elsewhere at another frame: it or what it hangs on is animated or solved."""
+    if item is None or item in seen:
+        return False
+    data: Any = item.animation_data
+    if data is not None and any(bool(getattr(data, name)) for name in ANIMATING):
+        return True
+    active: list[Any] = [each for each in item.constraints if not each.mute]
+    holders = [item.parent, *(getattr(each, "target", None) for each in active)]
+    return any(each.type in MOVING for each in active) or any(_moves(each, seen | {item}) for each in holders)
 
 
 def world_from_camera(camera: bpy.types.Object) -> FloatArray:

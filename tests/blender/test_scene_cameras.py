@@ -9,7 +9,6 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from bpy_extras.object_utils import world_to_camera_view
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,95 +16,23 @@ from mathutils import Euler, Matrix, Vector
 
 from image_to_scene.core.errors import CameraError, ImageToSceneError
 from image_to_scene.core.geometry.cameras import blender_from_opencv, intrinsics_from_lens, project
-from image_to_scene.operators import inputs
 from image_to_scene.operators.inputs import Item, backgrounds, cameras
 from image_to_scene.operators.scene import BuildOptions, build, match_render
 
 sys.path.append(str(Path(__file__).parent))
 import draw_backgrounds
+from camera_scenes import (
+    add_background,
+    add_camera,
+    add_empty,
+    add_image,
+    before,
+    check_projection,
+    pixels_of,
+    set_render,
+    view_of,
+)
 from test_batch import rotated_jpeg
-
-POINTS = np.array([(0.3, -0.2, -4.0), (-1.0, 0.7, -3.0), (0.0, 0.0, -1.0)])
-
-
-def add_camera(name="camera", collection=None, **values):
-    camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
-    (collection or bpy.context.scene.collection).objects.link(camera)
-    for key, value in values.items():
-        setattr(camera.data, key, value)
-    return camera
-
-
-def add_empty(parent=None, **values):
-    empty = bpy.data.objects.new("empty", None)
-    bpy.context.scene.collection.objects.link(empty)
-    empty.parent = parent
-    for key, value in values.items():
-        setattr(empty, key, value)
-    return empty
-
-
-def add_image(size=(80, 60), colour=(0.5, 0.5, 0.5, 1.0), name="plate"):
-    image = bpy.data.images.new(name, *size)
-    image.pixels.foreach_set(np.tile(np.float32(colour), size[0] * size[1]))
-    image.pack()
-    return image
-
-
-def add_background(camera, image, **values):
-    background = camera.data.background_images.new()
-    background.image = image
-    camera.data.show_background_images = True
-    for key, value in values.items():
-        setattr(background, key, value)
-    return background
-
-
-def set_render(size, aspect=(1.0, 1.0), percentage=100):
-    render = bpy.context.scene.render
-    render.engine = "BLENDER_WORKBENCH"
-    render.resolution_x, render.resolution_y = size
-    render.pixel_aspect_x, render.pixel_aspect_y = aspect
-    render.resolution_percentage = percentage
-
-
-def pixels_of(path):
-    """Return what a picture's file holds [H, W, 4], rows from the top."""
-    image = bpy.data.images.load(str(path))
-    width, height = image.size
-    pixels = np.array(image.pixels[:]).reshape(height, width, 4)[::-1]
-    bpy.data.images.remove(image)
-    return pixels
-
-
-def view_of(camera, source="AUTO", **values):
-    (view,) = views_of(camera, source, **values)
-    return view
-
-
-def views_of(camera, source="AUTO", **values):
-    return cameras.views_of(Item(camera.name, "CAMERA", camera=camera, picture_source=source, **values), bpy.context)
-
-
-def seen_by_blender(camera, points, size):
-    """Return where Blender itself sees points [N, 3] of the world, in pixels of a picture that fills the frame."""
-    bpy.context.view_layer.update()
-    seen = [world_to_camera_view(bpy.context.scene, camera, Vector(point)) for point in points]
-    return np.array([(at.x * size[0], (1.0 - at.y) * size[1]) for at in seen])
-
-
-def before(camera):
-    """Return points [3, 3] in front of a camera, in the world."""
-    bpy.context.view_layer.update()
-    return np.array([camera.matrix_world.normalized() @ Vector(point) for point in POINTS])
-
-
-def check_projection(view, camera, size):
-    points = before(camera)
-    pixels, depth = project(points, view.image_from_camera, view.world_from_camera)
-    noise = 2e-5 * max(size) + 4e-6 * view.image_from_camera.max()  # Blender's are floats
-    np.testing.assert_allclose(pixels, seen_by_blender(camera, points, size), atol=noise)
-    np.testing.assert_allclose(depth, -POINTS[:, 2], rtol=1e-5)
 
 
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -289,89 +216,6 @@ def test_backgrounds_lie_where_the_viewport_draws_them():
         frame_from_picture = frame_from_camera @ np.linalg.inv(view_of(camera).image_from_camera)
         corners = frame_from_picture @ np.array([[spot[0], spot[2]], [spot[1], spot[3]], [1.0, 1.0]])
         np.testing.assert_allclose(corners[:2], [[left, right], [top, bottom]], atol=1.5)
-
-
-def state():
-    """Describe what a look at other frames or a render must leave alone."""
-    scene = bpy.context.scene
-    render = {key: repr(getattr(scene.render, key)) for key in scene.render.bl_rna.properties.keys()}  # noqa: SIM118
-    image = scene.render.image_settings
-    render |= {key: repr(getattr(image, key)) for key in image.bl_rna.properties.keys()}  # noqa: SIM118
-    poses = {item.name: (repr(item.matrix_world), item.hide_render) for item in scene.objects}
-    return scene.frame_current_final, scene.camera, render, poses, [marker.name for marker in scene.timeline_markers]
-
-
-def add_pillar():
-    """Put a pillar before the moving camera's start."""
-    mesh = bpy.data.meshes.new("pillar")
-    mesh.from_pydata([(-0.5, -9, -10), (0.5, -9, -10), (0.5, 9, -10), (-0.5, 9, -10)], [], [(0, 1, 2, 3)])
-    bpy.context.scene.collection.objects.link(bpy.data.objects.new("pillar", mesh))
-    bpy.context.scene.render.film_transparent = True
-
-
-def pillar_at(path):
-    """Return the middle of the columns that show the pillar."""
-    return np.nonzero(pixels_of(path)[..., 3].any(axis=0))[0].mean() + 0.5
-
-
-def add_moving_camera():
-    camera = add_camera("moving")
-    for frame, x in ((1, -2.0), (11, 2.0)):
-        camera.location.x = x
-        camera.keyframe_insert("location", frame=frame)
-    for frame, lens in ((1, 20.0), (11, 70.0)):
-        camera.data.lens = lens
-        camera.data.keyframe_insert("lens", frame=frame)
-    return camera
-
-
-def test_an_animated_camera_gives_a_view_for_every_chosen_frame(data_blocks):
-    scene = bpy.context.scene
-    set_render((32, 24), percentage=50)
-    camera, other = add_moving_camera(), add_camera("other")
-    scene.timeline_markers.new("cut", frame=1).camera = other
-    scene.camera = other
-    add_pillar()
-    scene.frame_start, scene.render.fps = 3, 25
-    scene.frame_set(4, subframe=0.25)
-    camera.location.y = 99.0  # not keyed
-    bpy.context.view_layer.update()
-    then, listed = state(), data_blocks()
-    items = [Item("moving", "CAMERA", camera=camera, picture_source="RENDER", is_animated=True, frame_start=3,
-                  frame_end=11, frame_step=4, pick="STEP")]  # fmt: skip
-    found = inputs.views_from(items, bpy.context)
-    assert state() == then
-    assert data_blocks() == listed
-    assert found.without_camera == (0, 1, 2)
-    assert [found.clip_start + view.time * 25 for view in found.views] == pytest.approx([3, 7, 11])
-    for view, frame in zip(found.views, (3, 7, 11), strict=True):
-        seen, _ = project(np.array([(0.0, 0.0, -10.0)]), view.image_from_camera, view.world_from_camera)
-        assert pillar_at(view.path) == pytest.approx(seen[0, 0], abs=1.0)
-        scene.frame_set(frame)
-        check_projection(view, camera, (16, 12))
-
-
-def test_a_still_view_of_an_animated_camera_is_what_stands_there():
-    set_render((80, 60))
-    camera = add_moving_camera()
-    add_background(camera, add_image())
-    bpy.context.scene.frame_set(4)
-    camera.location = (7.0, 8.0, 9.0)
-    view = view_of(camera)
-    np.testing.assert_allclose(view.world_from_camera[:3, 3], (7.0, 8.0, 9.0))
-    assert view.time is None
-
-
-def test_a_range_without_frames_is_named():
-    with pytest.raises(CameraError, match="ends before it begins"):
-        views_of(add_moving_camera(), "RENDER", is_animated=True, frame_start=5, frame_end=4)
-
-
-def test_what_moves_is_told():
-    camera, still = add_moving_camera(), add_camera("still")
-    child = add_camera("child")
-    child.parent = camera
-    assert [cameras.moves(item) for item in (camera, child, still)] == [True, True, False]
 
 
 def test_a_second_render_does_not_see_the_first_reconstruction(make_reconstruction):
