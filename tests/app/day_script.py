@@ -14,7 +14,7 @@ import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from director import (  # noqa: E402 - the folder of this script is known only now
+from director import (
     FOLDER,
     area,
     away,
@@ -23,6 +23,7 @@ from director import (  # noqa: E402 - the folder of this script is known only n
     click,
     direct,
     find,
+    hover,
     install,
     made,
     module,
@@ -40,7 +41,7 @@ from director import (  # noqa: E402 - the folder of this script is known only n
     use_small_model,
     window,
 )
-from mathutils import Euler  # noqa: E402
+from mathutils import Euler
 
 LONG_RUN = 1200  # pixels: enough for a run to last while it is looked at and cancelled
 LONGEST_LISTENING = 0.010
@@ -86,8 +87,9 @@ def answer_while_running():
     """The window takes clicks while the network runs: a checkbox is pressed and pressed again."""
     box = yield from find("image_to_scene.makes_meshes", 0.6)
     before = settings().makes_meshes
+    yield from hover(box)
     started = time.monotonic()
-    yield from click(box)
+    press("LEFTMOUSE", box)
     yield lambda: settings().makes_meshes != before
     report["seconds_to_answer_a_click"] = time.monotonic() - started
     assert session().run is not None, "the run was over before the click"
@@ -158,7 +160,7 @@ def seen_faces():
 def tune():
     before = seen_faces()
     field = yield from scroll_to("confidence_percentile", 0.7)
-    yield from type_into(field, str(STRICTER))
+    yield from type_into(field, STRICTER)
     yield lambda: seen_faces() < before
     report["faces"] = {"before": before, "after": seen_faces()}
     yield 0.5
@@ -169,7 +171,7 @@ def save_and_reopen():
     faces, file = seen_faces(), str(FOLDER / "day.blend")
     press("S", centre(), ctrl=True)
     yield from choose_file(FOLDER, "day.blend")
-    yield lambda: (FOLDER / "day.blend").exists()
+    yield (FOLDER / "day.blend").exists
     bpy.ops.wm.read_homefile(use_factory_startup=False)
     yield 0.5
     bpy.ops.wm.open_mainfile(filepath=file)
@@ -183,7 +185,7 @@ def export():
     button = yield from scroll_to("image_to_scene.export_gltf")
     yield from click(button)
     yield from choose_file(FOLDER, "day.glb")
-    yield lambda: (FOLDER / "day.glb").exists()
+    yield (FOLDER / "day.glb").exists
     yield 0.5
     screenshot("8_exported.png")
 

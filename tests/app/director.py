@@ -87,12 +87,16 @@ def press(kind, position, **keywords):
     simulate(kind, "RELEASE", position, **keywords)
 
 
-def click(position):
-    """Move there as a hand does, so that Blender knows what is below the mouse, and press."""
+def hover(position):
+    """Move there as a hand does, so that Blender knows what is below the mouse."""
     simulate("MOUSEMOVE", "NOTHING", (position[0] - 3, position[1]))
     yield 0.1
     simulate("MOUSEMOVE", "NOTHING", position)
     yield 0.2
+
+
+def click(position):
+    yield from hover(position)
     press("LEFTMOUSE", position)
     yield 0.3
 
@@ -151,19 +155,16 @@ def scroll_to(what, part=0.33, pages=12):
     raise AssertionError(f"no {what} anywhere in the sidebar")
 
 
-def type_into(position, text):
-    """Double-click a number field and type."""
+DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
+
+
+def type_into(position, number):
+    """Click a number field and type another number."""
     yield from click(position)
-    yield 0.2
     press("A", position, ctrl=True)
-    for letter in text:
-        key = {".": "PERIOD"}.get(
-            letter,
-            ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")[int(letter)]
-            if letter.isdigit()
-            else letter.upper(),
-        )
-        simulate(key, "PRESS", position, unicode=letter)
+    for digit in str(number):
+        key = DIGITS[int(digit)]
+        simulate(key, "PRESS", position, unicode=digit)
         simulate(key, "RELEASE", position)
         yield 0.05
     press("RET", position)

@@ -1,4 +1,4 @@
-"""All that may end a run in a real window: undo, a deleted scene, another file, a disabled add-on; see `test_window.py`.
+"""All that may end a run in a real window: undo, no scene, another file, no add-on; see `test_window.py`.
 
 blender --factory-startup --enable-event-simulate -P endings_script.py -- FOLDER
 """
@@ -10,7 +10,7 @@ import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from director import (  # noqa: E402 - the folder of this script is known only now
+from director import (
     FOLDER,
     NAME,
     away,

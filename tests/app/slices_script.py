@@ -13,7 +13,7 @@ import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from director import (  # noqa: E402 - the folder of this script is known only now
+from director import (
     FOLDER,
     away,
     centre,
