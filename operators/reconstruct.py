@@ -14,6 +14,10 @@ from .session import Task, session
 from .settings import build_options_from, placement_from, request_from
 from .work import Order, SteppedOperator
 
+OPENED: Final = (
+    "A reconstruction from a folder does not tell how it was made: add its pictures to the list and press Reconstruct"
+)
+
 
 class IMAGETOSCENE_OT_reconstruct(SteppedOperator, bpy.types.Operator):
     """Turn the pictures of the list into cameras, points and meshes"""
@@ -50,12 +54,12 @@ class IMAGETOSCENE_OT_run_again(SteppedOperator, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There is one that knows its pictures."""
+        root = active_root(context)
         if session.run is not None:
             cls.poll_message_set("A reconstruction is running")
-            return False
-        cls.poll_message_set("Make a reconstruction active that was made here: one from a folder does not tell all")
-        root = active_root(context)
-        return root is not None and has_request(root)
+        else:
+            cls.poll_message_set("There is no reconstruction" if root is None else OPENED)
+        return session.run is None and root is not None and has_request(root)
 
     def begin(self, context: bpy.types.Context) -> tuple[Task, Order, bpy.types.Scene]:
         """Send the pictures that the root remembers, with what the sidebar says of the rest."""
