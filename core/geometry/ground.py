@@ -16,10 +16,11 @@ LEVEL_HAND = 0.01  # how far from level cameras are held: squared sine of 6°
 MAX_TILT = float(np.cos(np.radians(50.0)))  # cosine of the largest angle between the floor's normal and up
 THICKNESS = 0.03  # of a point's distance from its camera: how far from the floor it may lie and still be of it
 LEAST_SHARE = 0.04  # of all points: where fewer lie on the best plane, there is no floor
-STANDS_OUT = 1.3  # times as many points as in an equally thick layer on top of it: fewer are a heap, not a floor
+STANDS_OUT = 1.2  # times as many points as in an equally thick layer on top of it: fewer are a heap, not a floor
 HYPOTHESES = 20_000  # planes tried, each through three points
 ROUNDS = ((300, 100), (10_000, 1))  # so many points judge them, and so many planes remain
-TIGHT = 2.5  # times the median distance from the floor: what is farther off does not refine it
+TIGHT = 3.0  # times the median distance from the floor: what is farther off does not refine it
+THINNER = 0.7  # the layer that refines a floor becomes thinner by this at most, or it would shrink onto a line
 REFINEMENTS = 12
 SEED = 0
 
@@ -121,7 +122,7 @@ def _best_plane(
 def _refined(
     plane: tuple[FloatArray, float], points: FloatArray, reach: FloatArray, weight: FloatArray, up: FloatArray
 ) -> tuple[FloatArray, float] | None:
-    """Fit a plane anew to the points on it, in a layer that becomes as thin as most of them allow."""
+    """Fit a plane anew to the points on it, in a layer that becomes as thin as the middle ones are."""
     limit = 1.0
     for _ in range(REFINEMENTS):
         heights = np.abs(_heights(points, reach, *plane))
@@ -129,7 +130,8 @@ def _refined(
         if np.count_nonzero(near) < 3:
             return None
         plane = _fitted(points[near], weight[near] / reach[near] ** 2, up)
-        limit = max(min(limit, TIGHT * float(np.median(heights[near]))), 1e-3)
+        heights = np.abs(_heights(points[near], reach[near], *plane))
+        limit = min(limit, max(THINNER * limit, TIGHT * float(np.median(heights))))
     return plane
 
 

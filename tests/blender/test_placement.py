@@ -1,5 +1,7 @@
 """Scale, up and place: exact matrices, every step undone at once, and no camera that sees anything else than before."""
 
+from typing import get_args
+
 import bpy
 import numpy as np
 import pytest
@@ -9,11 +11,12 @@ from mathutils import Matrix, Vector
 from image_to_scene.core.geometry.cameras import blender_from_opencv
 from image_to_scene.core.geometry.ground import levelling
 from image_to_scene.core.types import Reconstruction
-from image_to_scene.operators import picking
+from image_to_scene.operators import arguments, picking, placement, settings
 from image_to_scene.operators.scene import BuildOptions, build, find_roots
 from image_to_scene.operators.scene import placement as place
 from image_to_scene.operators.scene.survey import survey
 from image_to_scene.operators.settings import placement_from
+from image_to_scene.panels import placement as panel
 
 OPS = bpy.ops.image_to_scene
 PITCH, HEIGHT = np.radians(20.0), 1.5  # of the camera above the floor
@@ -344,9 +347,9 @@ def test_placing_works_after_saving_and_opening(built, tmp_path):
 
 
 def test_a_new_reconstruction_is_placed_as_the_settings_say(built):
-    settings, scene = bpy.context.scene.image_to_scene, bpy.context.scene
-    assert placement_from(settings) == place.Placement("AS_PREDICTED", "GROUND", floor_to_zero=True)
-    assert place.apply_placement(built.root, placement_from(settings), scene) == []
+    chosen, scene = bpy.context.scene.image_to_scene, bpy.context.scene
+    assert placement_from(chosen) == place.Placement("AS_PREDICTED", "GROUND", floor_to_zero=True)
+    assert place.apply_placement(built.root, placement_from(chosen), scene) == []
     np.testing.assert_allclose(
         matrix(built.root), similarity(rotation=levelling(true_up()), location=(0, 0, HEIGHT)), atol=0.01
     )
@@ -406,3 +409,40 @@ def test_without_reconstruction_nothing_can_be_placed():
     assert not find_roots(bpy.context.scene)
     for name in ("set_scale", "scale_to_distance", "pick_distance", "level", "floor_to_zero", "reset_placement"):
         assert not getattr(OPS, name).poll()
+
+
+def test_the_command_line_places_too():
+    def placement(*words):
+        return arguments.placement_from(arguments.parse(["--images", "a.png", "--output", "a.glb", *words], None, "x"))
+
+    assert placement() == place.Placement()
+    assert placement("--scale=metric", "--up=ground", "--floor") == place.Placement("METRIC", "GROUND", True)
+    assert placement("--up=cameras") == place.Placement(up="CAMERAS")
+
+
+def test_every_choice_of_the_settings_is_one_of_the_command_line_and_of_the_code():
+    for items, words, kind in (
+        (settings.SCALES, arguments.SCALES, place.ScaleMode),
+        (settings.UPS, arguments.UPS, place.UpMode),
+    ):
+        assert tuple(item[0] for item in items) == tuple(words.values()) == get_args(kind)
+
+
+@pytest.mark.parametrize("kind", placement.CLASSES, ids=lambda kind: kind.bl_idname)
+def test_class_name_label_and_tooltip_follow_the_rules(kind):
+    assert f"IMAGETOSCENE_OT_{kind.bl_idname.partition('.')[2]}" == kind.__name__
+    assert kind.bl_label == kind.bl_label.strip() != ""
+    assert kind.__doc__ == kind.__doc__.strip() and not kind.__doc__.endswith(".")
+    changes_something = kind is not picking.CLASSES[0]
+    assert ("UNDO" in kind.bl_options) == changes_something
+
+
+def test_the_panel_draws_only_what_is_there(floor_view):
+    """Blender calls a panel's code when a window draws; here its own layout is enough to catch a wrong name."""
+    for kind in panel.CLASSES:
+        assert kind.bl_parent_id in {"IMAGETOSCENE_PT_main", "IMAGETOSCENE_PT_advanced"}
+    assert not panel.IMAGETOSCENE_PT_placement.poll(bpy.context)
+    place_in_scene(floor_view)
+    assert panel.IMAGETOSCENE_PT_placement.poll(bpy.context)
+    camera = {"view": 0, "name": "a", "distance": 0.5, "pixels": 12.4, "degrees": 1.0, "agrees": True}
+    assert panel._residual(bpy.context.scene, camera) == "12 px · 50 cm"
