@@ -1,9 +1,10 @@
 """What an artist can do: one file a verb.
 
-`settings` what is asked for, `models` what there is to choose from, `session` the worker and what it made; `inputs`
-from the picture list to views; `reconstruct`, `pictures`, `reconstructions`, `placement` (with `picking`), `tuning` and
-`export` the operators; `command`, `arguments` and `input_arguments` the same from the command line, `given_cameras`
-known cameras; `scene` the builders. Only `register` makes anything known to Blender.
+`settings` what is asked for, `models` what there is to choose from, `download` brings it, `needs` says what it takes,
+`session` the worker and what it made; `inputs` from the picture list to views; `reconstruct`, `pictures`,
+`reconstructions`, `placement` (with `picking`), `tuning` and `export` the operators; `command`, `arguments` and
+`input_arguments` the same from the command line, `given_cameras` known cameras; `scene` the builders. Only `register`
+makes anything known to Blender.
 """
 
 
@@ -13,6 +14,7 @@ def register() -> None:
 
     from . import (
         command,
+        download,
         export,
         log,
         models,
@@ -27,7 +29,19 @@ def register() -> None:
     )
 
     models.catalogue.refresh()
-    for module in (settings, pictures, reconstruct, reconstructions, placement, tuning, export, models, runtime, log):
+    for module in (
+        settings,
+        pictures,
+        reconstruct,
+        reconstructions,
+        placement,
+        tuning,
+        export,
+        models,
+        download,
+        runtime,
+        log,
+    ):
         for kind in module.CLASSES:
             bpy.utils.register_class(kind)
     settings.register()
@@ -42,6 +56,7 @@ def unregister() -> None:
 
     from . import (
         command,
+        download,
         export,
         log,
         models,
@@ -56,9 +71,22 @@ def unregister() -> None:
     )
 
     command.unregister()
+    download.unregister()
     runtime.unregister()
     session.unregister()
     settings.unregister()
-    for module in (log, runtime, models, export, tuning, placement, reconstructions, reconstruct, pictures, settings):
+    for module in (
+        log,
+        runtime,
+        download,
+        models,
+        export,
+        tuning,
+        placement,
+        reconstructions,
+        reconstruct,
+        pictures,
+        settings,
+    ):
         for kind in reversed(module.CLASSES):
             bpy.utils.unregister_class(kind)

@@ -1,4 +1,4 @@
-"""Which models an artist can choose from on this machine, their licences, and the sizes they were checked at.
+"""Which models an artist can choose from, which of them are on this machine, and what there is to know of each.
 
 The drop-down asks at every redraw, so it only reads what `Catalogue.refresh` found at registration and on request.
 """
@@ -13,7 +13,7 @@ import bpy
 
 from ..core.errors import WeightsError
 from ..core.model.config import ModelConfig
-from ..core.model.presets import PRESETS, parse_config, preset_name
+from ..core.model.presets import PRESETS, TENSORS, megabytes, parse_config, preset_name
 from ..core.types import Request
 from .context import Outcome
 
@@ -46,6 +46,10 @@ class Catalogue:
         """Base where it is on this machine, else the preview."""
         return PREFERRED if PREFERRED in self.present else PREVIEW
 
+    def has(self, name: str) -> bool:
+        """Tell whether a model's weights are here, as far as that can be told: a folder's or another name's always."""
+        return name not in NUMBERS or name in self.present
+
     def resolve(self, name: str) -> str:
         """Return the model that an entry of the drop-down stands for."""
         return self.default if name == AUTOMATIC else name
@@ -54,7 +58,7 @@ class Catalogue:
         automatic = f"Automatic: {title(self.default)}"
         self.entries = [
             (AUTOMATIC, automatic, "Base where it is on this machine, else the preview", "NONE", 0),
-            *(_entry(name) for name in self.present),
+            *(_entry(name, is_here=name in self.present) for name in NUMBERS),
             (FOLDER, "Folder", "A checkpoint of your own", "FILE_FOLDER", 100),
         ]
 
@@ -106,6 +110,41 @@ def config_of(name: str) -> ModelConfig | None:
     return preset or _folder_config(Path(name))
 
 
+def gives(name: str) -> str:
+    """Say what a model gives, in a few words."""
+    config = config_of(name)
+    if config is None:
+        return "Unknown until it is used"
+    parts = {
+        "depth": True,
+        "cameras": config.has_poses,
+        "rays": config.has_rays,
+        "metres": config.is_metric,
+        "sky": config.has_sky,
+        "Gaussians (not used yet)": config.network.gaussians,
+    }
+    text = ", ".join(part for part, is_there in parts.items() if is_there)
+    return text[0].upper() + text[1:]
+
+
+def size_text(name: str) -> str:
+    """Say how large a model's file is; empty for those that no hub has."""
+    size = PRESETS[name].download_size
+    return megabytes(size) if size else ""
+
+
+def check_is_here(name: str) -> None:
+    """See to it that a run need not look for weights in vain.
+
+    Raises:
+        WeightsError: They are not on this machine.
+    """
+    if not catalogue.has(name):
+        catalogue.refresh()
+    if not catalogue.has(name):
+        raise WeightsError(f"The model {title(name)} is not on this machine: download it, or choose another one.")
+
+
 def title(name: str) -> str:
     """Return what to call a model before the artist."""
     preset = PRESETS.get(name)
@@ -147,9 +186,13 @@ def cache_folder(variables: Mapping[str, str]) -> Path:
     Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
     """
     if hub := variables.get("HF_HUB_CACHE") or variables.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(hub).expanduser()
+        return _expanded(hub)
     home = variables.get("HF_HOME") or str(Path(variables.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    return Path(home).expanduser() / "hub"
+    return _expanded(home) / "hub"
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expandvars(path)).expanduser()
 
 
 def _folder_config(folder: Path) -> ModelConfig | None:
@@ -161,10 +204,21 @@ def _folder_config(folder: Path) -> ModelConfig | None:
         return None
 
 
-def _entry(name: str) -> Entry:
-    return (name, title(name), f"Licence of the weights: {licence(name)}", "NONE", NUMBERS[name])
+def _entry(name: str, *, is_here: bool) -> Entry:
+    about = f"{gives(name)}. Licence of the weights: {licence(name)}"
+    if is_here:
+        return (name, title(name), about, "NONE", NUMBERS[name])
+    return (name, f"{title(name)} · not downloaded, {size_text(name)}", about, "IMPORT", NUMBERS[name])
 
 
 def _is_cached(cache: Path, config: ModelConfig) -> bool:
-    folders = (cache / f"models--{repository.replace('/', '--')}" for repository in config.repositories)
-    return any(any(folder.glob("snapshots/*/model.safetensors")) for folder in folders)
+    return any(_is_whole(cache / f"models--{name.replace('/', '--')}") for name in config.repositories)
+
+
+def _is_whole(repository: Path) -> bool:
+    """Look as `huggingface_hub.try_to_load_from_cache` does, which Blender's Python has not."""
+    try:
+        commit = (repository / "refs" / "main").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return False
+    return (repository / "snapshots" / commit / TENSORS).is_file()

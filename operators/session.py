@@ -19,7 +19,15 @@ from bpy.app.handlers import persistent
 from ..core.errors import ImageToSceneError, WorkerError
 from ..core.types import Progress, Reconstruction, Request
 from ..core.worker.client import Worker, error_from
-from ..core.worker.protocol import ErrorMessage, Message, ProgressMessage, ResultMessage, WarningMessage
+from ..core.worker.protocol import (
+    DeviceMessage,
+    ErrorMessage,
+    Message,
+    ProgressMessage,
+    ResultMessage,
+    WarningMessage,
+)
+from .devices import devices
 from .models import resolution_warning
 
 log = logging.getLogger(__name__)
@@ -97,6 +105,7 @@ class Run(Task):
         warning = resolution_warning(request)
         self.warnings += [warning] if warning else []
         self._worker = worker
+        self._device = request.device
         self._folder = folder
         worker.submit(request, folder)
 
@@ -118,6 +127,8 @@ class Run(Task):
     def _take(self, message: Message) -> None:
         if isinstance(message, ProgressMessage):
             self.progress = message.progress
+        elif isinstance(message, DeviceMessage):
+            devices[self._device] = message
         elif isinstance(message, WarningMessage):
             self.warnings.append(message.text)
         elif isinstance(message, ResultMessage):

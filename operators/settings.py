@@ -16,6 +16,7 @@ from bpy.props import (
 from ..core.errors import WeightsError
 from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request
 from . import models
+from .consent import consent
 from .inputs import Inputs, PictureItem
 from .scene import BuildOptions
 from .scene.placement import Placement
@@ -79,7 +80,10 @@ class ReconstructionSettings(bpy.types.PropertyGroup):
     )
     accepts_non_commercial: BoolProperty(  # type: ignore[valid-type]
         name="For Non-Commercial Use",
-        description="The weights of this model are licensed CC BY-NC 4.0: what comes of them must not be sold",
+        description="The weights of this model are licensed CC BY-NC 4.0: what comes of them must not be sold. The "
+        "answer is kept in the preferences",
+        get=lambda _settings: consent.is_given,
+        set=lambda _settings, is_given: consent.give(is_given=is_given),
     )
     resolution: IntProperty(  # type: ignore[valid-type]
         name="Resolution",
@@ -185,13 +189,14 @@ def model_from(settings: Any) -> str:
     """Return the model's name or folder.
 
     Raises:
-        WeightsError: No folder is named, or a licence needs a click.
+        WeightsError: No folder is named, a licence needs a click, or the weights are not on this machine.
     """
     if settings.model == models.FOLDER:
         if not settings.model_folder:
             raise WeightsError("No model folder is named: choose the folder of a checkpoint, or another model.")
         return bpy.path.abspath(settings.model_folder)
     name = models.catalogue.resolve(settings.model)
+    models.check_is_here(name)
     return models.chosen(name, accepts_non_commercial=settings.accepts_non_commercial)
 
 

@@ -5,9 +5,9 @@ def register() -> None:
     """Make the panels known to Blender."""
     import bpy
 
-    from . import pictures, placement, preferences, sidebar, tuning
+    from . import models, pictures, placement, preferences, sidebar, tuning
 
-    for module in (preferences, pictures, sidebar, tuning, placement):
+    for module in (preferences, models, pictures, sidebar, tuning, placement):
         for kind in module.CLASSES:
             bpy.utils.register_class(kind)
     pictures.register()
@@ -17,9 +17,9 @@ def unregister() -> None:
     """Take them back, in reverse."""
     import bpy
 
-    from . import pictures, placement, preferences, sidebar, tuning
+    from . import models, pictures, placement, preferences, sidebar, tuning
 
     pictures.unregister()
-    for module in (placement, tuning, sidebar, pictures, preferences):
+    for module in (placement, tuning, sidebar, pictures, models, preferences):
         for kind in reversed(module.CLASSES):
             bpy.utils.unregister_class(kind)

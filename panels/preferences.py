@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..core.worker.runtime.builds import BUILDS, size_of
 from ..operators.context import PACKAGE
@@ -27,6 +27,10 @@ class ImageToScenePreferences(bpy.types.AddonPreferences):
         description="Install the runtime from this folder, without network; empty: from the package index",
         subtype="DIR_PATH",
     )
+    accepts_non_commercial: BoolProperty(  # type: ignore[valid-type]
+        name="Use Models for Non-Commercial Work",
+        description="Weights licensed CC BY-NC 4.0 may be used: what comes of them must not be sold",
+    )
     worker_python: StringProperty(  # type: ignore[valid-type]
         name="Use This Python Instead",
         description="The program python of an environment that has torch; empty: the environment variable "
@@ -45,6 +49,7 @@ class ImageToScenePreferences(bpy.types.AddonPreferences):
         row.operator("image_to_scene.check_python", text="Check", icon="VIEWZOOM")
         if setup.check is not None:
             draw_sentence(column, context, setup.check.text, _check_icon())
+        layout.prop(self, "accepts_non_commercial")
         _draw_log(layout)
 
 

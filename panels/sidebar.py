@@ -10,6 +10,7 @@ from ..operators.reconstructions import active_root
 from ..operators.scene import description
 from ..operators.scene.animation import ONLY_AT_FRAME, has_switch
 from ..operators.session import POINTS_KEY, Task, session
+from .models import draw_choice
 from .pictures import draw_pictures
 from .preferences import draw_runtime
 
@@ -31,7 +32,7 @@ class IMAGETOSCENE_PT_main(bpy.types.Panel):
         draw_pictures(layout, settings)
         layout.use_property_split = True
         layout.use_property_decorate = False
-        _draw_model(layout, settings)
+        draw_choice(layout, context)
         column = layout.column(heading="Build", align=True)
         for name in ("makes_cameras", "makes_point_cloud", "makes_meshes"):
             column.prop(settings, name)
@@ -103,25 +104,6 @@ CLASSES: Final = (
     IMAGETOSCENE_PT_result,
     IMAGETOSCENE_PT_advanced,
 )
-
-
-def _draw_model(layout: bpy.types.UILayout, settings: Any) -> None:
-    row = layout.row(align=True)
-    row.prop(settings, "model")
-    row.operator("image_to_scene.refresh_models", text="", icon="FILE_REFRESH")
-    if settings.model == models.FOLDER:
-        layout.prop(settings, "model_folder")
-    else:
-        _draw_licence(layout, settings, models.catalogue.resolve(settings.model))
-    layout.prop(settings, "resolution")
-
-
-def _draw_licence(layout: bpy.types.UILayout, settings: Any, name: str) -> None:
-    column = layout.column(align=True)
-    column.label(text=f"Weights: {models.licence(name)}", icon="INFO", translate=False)
-    column.label(text=models.purpose(name), icon="BLANK1", translate=False)
-    if models.is_non_commercial(name):
-        column.prop(settings, "accepts_non_commercial")
 
 
 def _draw_run(layout: bpy.types.UILayout, run: Task) -> None:

@@ -7,6 +7,7 @@ from image_to_scene.core.errors import WeightsError
 from image_to_scene.core.model.presets import PRESETS
 from image_to_scene.core.types import Request
 from image_to_scene.operators import models
+from image_to_scene.operators.settings import model_from
 
 
 @pytest.fixture
@@ -22,9 +23,11 @@ def cache(tmp_path, monkeypatch):
 
 
 def put(cache, name):
-    folder = cache / f"models--{PRESETS[name].repositories[-1].replace('/', '--')}" / "snapshots" / "0"
-    folder.mkdir(parents=True)
-    (folder / "model.safetensors").touch()
+    folder = cache / f"models--{PRESETS[name].repositories[-1].replace('/', '--')}"
+    (folder / "snapshots" / "0").mkdir(parents=True)
+    (folder / "snapshots" / "0" / "model.safetensors").touch()
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0")
     bpy.ops.image_to_scene.refresh_models()
 
 
@@ -41,6 +44,47 @@ def test_the_preview_is_the_default_until_base_is_there(cache):
     put(cache, "base")
     assert models.catalogue.present == ("nano", "small", "base")
     assert models.chosen(None, accepts_non_commercial=False) == "base"
+
+
+def test_models_that_are_not_here_are_listed_with_their_size(cache):
+    put(cache, "base")
+    entries = {entry[0]: entry for entry in models.catalogue.entries}
+    assert list(entries) == ["AUTOMATIC", *models.NUMBERS, "FOLDER"]
+    assert entries["base"][1] == "Base"
+    assert entries["small"][1] == "Small · not downloaded, 137 MB"
+    assert entries["nano"][1] == "Nano (preview)"
+
+
+def test_a_file_that_no_revision_names_is_not_there(cache):
+    put(cache, "base")
+    main = next(cache.glob("*/refs/main"))
+    main.write_text("1")
+    bpy.ops.image_to_scene.refresh_models()
+    assert models.catalogue.present == ("nano",)
+    main.write_bytes(b"\xff")
+    bpy.ops.image_to_scene.refresh_models()
+    assert models.catalogue.present == ("nano",)
+
+
+def test_a_model_that_is_not_here_is_no_run(cache):
+    settings = bpy.context.scene.image_to_scene
+    settings.model = "small"
+    with pytest.raises(WeightsError, match="Small is not on this machine: download it"):
+        model_from(settings)
+    put(cache, "small")
+    assert model_from(settings) == "small"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("base", "Depth, cameras, rays"),
+        ("metric", "Depth, metres, sky"),
+        ("nested", "Depth, cameras, rays, metres, sky, Gaussians (not used yet)"),
+    ],
+)
+def test_what_a_model_gives_is_told(name, words):
+    assert models.gives(name) == words
 
 
 def test_a_stored_choice_keeps_its_meaning_when_models_come(cache):

@@ -1,0 +1,73 @@
+"""How much memory a run will need, beside what its device has; asked at every redraw, so it reads no file."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ..core.model.config import ModelConfig
+from ..core.model.memory import need, typical_sizes
+from ..core.model.presets import PRESETS, megabytes
+from ..core.types import Device, Precision
+from . import inputs
+from .devices import devices
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Of one model with the settings as they are."""
+
+    size: int
+    """Bytes, about."""
+    device: str
+    """What to call the device; empty: not known yet."""
+    total: int
+    """Bytes that it has; 0: not known yet."""
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether a run is sure to fail, as far as is known."""
+        return 0 < self.total < self.size
+
+    @property
+    def text(self) -> str:
+        """The same for the artist."""
+        text = f"Needs about {megabytes(self.size)}"
+        return f"{text}; {self.device} has {megabytes(self.total)}" if self.total else text
+
+
+def needs_of(model: str, settings: Any) -> Needs:
+    """Estimate what a preset needs for the pictures in the list, taking them for photos of the shape 4:3."""
+    told = devices.get(settings.device)
+    kind: Device = told.kind if told else "cpu" if settings.device == "auto" else settings.device
+    name, total = (told.name, told.total) if told else ("", 0)
+    views = max(1, sum(inputs.count(item) for item in settings.pictures))
+    precision = _precision(kind, settings.precision)
+    want_rays = settings.pose_source == "ray_map" or settings.point_source == "rays"
+
+    def size(chunk: int) -> int:
+        return _size(PRESETS[model], views, settings.resolution or None, kind, precision, chunk, want_rays=want_rays)
+
+    usual = size(8)
+    return Needs(usual if not 0 < total < usual else size(1), name, total)  # short of memory, it goes one by one
+
+
+@lru_cache(maxsize=64)
+def _size(
+    model: ModelConfig,
+    views: int,
+    resolution: int | None,
+    device: Device,
+    precision: Precision,
+    chunk: int,
+    *,
+    want_rays: bool,
+) -> int:
+    sizes = typical_sizes(model, views if model.has_poses else 1, resolution)
+    return need(model, sizes, device=device, precision=precision, head_chunk=chunk, want_rays=want_rays).total
+
+
+def _precision(device: Device, chosen: Precision) -> Precision:
+    """What automatic precision comes to, but on graphics cards before 2017."""
+    if chosen != "auto":
+        return chosen
+    return "bf16" if device == "cuda" else "fp32"
