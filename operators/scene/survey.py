@@ -12,7 +12,7 @@ from ...core.geometry.ground import Ground, find_ground, mean_up
 from ...core.types import FloatArray
 from .cameras import is_ours
 
-SAMPLES = 60_000  # points that fits look at, of all views together
+SAMPLES = 20_000  # points that fits look at, of all views together
 EDGE = 0.1  # a larger jump in depth is the edge of something: its points hang in the air
 
 
@@ -83,9 +83,9 @@ def _read(item: bpy.types.Object, root: bpy.types.Object, step: int) -> FloatArr
     """Return every so many of an object's points: position in the root's frame, depth and weight [N, 5]."""
     data: Any = item.data
     step = max(1, step)
-    positions = _values(data, "position", "vector", 3).reshape(-1, 3)[::step]
+    positions = _values(data, step, "position", "vector", 3)
     depth, confidence, jump, sky, mask = (
-        _values(data, name)[::step] for name in ("depth", "confidence", "depth_jump", "sky", "mask")
+        _values(data, step, name)[:, 0] for name in ("depth", "confidence", "depth_jump", "sky", "mask")
     )
     counts = (depth > 0.0) & np.isfinite(depth) & (jump <= EDGE) & (sky < 0.5) & (mask < 0.5)
     root_from_item = _root_from(item, root)
@@ -94,10 +94,10 @@ def _read(item: bpy.types.Object, root: bpy.types.Object, step: int) -> FloatArr
     return np.asarray(np.column_stack([placed, depth, weight])[counts])
 
 
-def _values(data: Any, name: str, key: str = "value", width: int = 1) -> FloatArray:
-    """Return an attribute of the points [N · width], or zeros where there is none."""
+def _values(data: Any, step: int, name: str, key: str = "value", width: int = 1) -> FloatArray:
+    """Return every so many values [N, width] of an attribute of the points, or zeros where there is none."""
     attribute = data.attributes.get(name)
-    values = np.zeros(width * len(data.attributes["position"].data), dtype=np.float32)
+    values = np.zeros((len(data.attributes["position"].data), width), dtype=np.float32)
     if attribute is not None and attribute.domain == "POINT":
-        attribute.data.foreach_get(key, values)
-    return values.astype(np.float64)
+        attribute.data.foreach_get(key, values.reshape(-1))
+    return values[::step].astype(np.float64)
