@@ -84,7 +84,7 @@ def _connection_sentence(error: Exception, host: str) -> str:
             "your organisation's certificates if it looks into connections."
         )
     return (
-        f"The connection to {host} broke off ({error}): check the internet connection and download again, "
+        f"The connection to {host} failed ({error}): check the internet connection and download again, "
         "what has arrived is kept."
     )
 
