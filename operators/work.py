@@ -96,18 +96,20 @@ def _watched(steps: BuildSteps, task: Task) -> BuildSteps:
 
 
 def _plans(reconstructions: Sequence[Reconstruction], order: Order) -> list[tuple[Plan, Request | None]]:
-    """Divide an order among reconstructions, which have the request's views one after the other.
+    """Divide an order among reconstructions, which have the request's views one after the other but for repeated ones.
 
     The first takes the place of what is replaced.
     """
-    plans, start = [], 0
+    dropped = {index for item in reconstructions[:1] for index in item.facts.get("dropped_views", ())}
+    total = sum(len(item.views) for item in reconstructions) + len(dropped)
+    kept = iter([index for index in range(total) if index not in dropped])
+    plans = []
     for number, item in enumerate(reconstructions):
-        end = start + len(item.views)
-        without = tuple(index - start for index in order.options.without_camera if start <= index < end)
+        asked = [next(kept) for _ in item.views]
+        without = tuple(place for place, index in enumerate(asked) if index in order.options.without_camera)
         plan = Plan(item, replace(order.options, without_camera=without), None if number else order.root)
-        request = order.request and replace(order.request, views=order.request.views[start:end])
-        plans.append((plan, request))
-        start = end
+        views = tuple(order.request.views[index] for index in asked) if order.request else ()
+        plans.append((plan, order.request and replace(order.request, views=views)))
     return plans
 
 

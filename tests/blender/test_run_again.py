@@ -178,6 +178,21 @@ def test_where_a_model_makes_several_the_first_replaces(first, make_view, make_r
     assert any("does not relate" in warning for warning in task.warnings)
 
 
+def test_a_repeated_frame_shifts_no_camera(make_view, make_reconstruction, tmp_path):
+    """Of four views the second was dropped: the third and fourth are the result's second and third."""
+    views = tuple(make_view(name) for name in ("a", "c", "d"))
+    save(make_reconstruction(views=views, facts={"warnings": [], "dropped_views": [1]}), tmp_path / "one")
+    request = Request(tuple(View(tmp_path / f"{name}.png") for name in "abcd"))
+    order = Order(BuildOptions(without_camera=(2,)), request)
+    (built,) = run_through(work(Task("Opening", (tmp_path / "one",)), order, bpy.context.scene))
+    assert [camera.name.partition(".")[0] for camera in built.cameras] == ["a", "d"]
+    kept = tuple(request.views[index] for index in (0, 2, 3))
+    assert remembered_request(built.root) == (
+        replace(request, views=kept),
+        {"without_camera": (1,), "clip_start": 1.0},
+    )
+
+
 @pytest.fixture
 def ready(tiny_checkpoint, pictures):
     """Settings with two pictures and a small model."""
