@@ -153,8 +153,12 @@ def title(name: str) -> str:
 
 def purpose(name: str) -> str:
     """Return what a preset is for, in a few words."""
-    size = f"made for {PRESETS[name].resolution} pixels"
-    return f"To try out, {size}" if name == PREVIEW else size.capitalize()
+    return "Offline preview, to try out" if name == PREVIEW else gives(name)
+
+
+def own_resolution(name: str) -> int:
+    """Return the longest side of the pictures that a preset is made for, in pixels."""
+    return PRESETS[name].resolution
 
 
 def licence(name: str) -> str:

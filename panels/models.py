@@ -42,17 +42,22 @@ def draw_choice(layout: Any, context: bpy.types.Context) -> None:
     row = layout.row(align=True)
     row.prop(settings, "model")
     row.popover("IMAGETOSCENE_PT_models", text="", icon="DOWNARROW_HLT")
+    own = "the model's own"
     if settings.model == models.FOLDER:
         layout.prop(settings, "model_folder")
     else:
         name = models.catalogue.resolve(settings.model)
+        own = f"{own}, {models.own_resolution(name)} px"
         _draw_licence(layout.column(align=True), settings, name)
         _draw_state(layout, context, name)
-    layout.prop(settings, "resolution")
+    column = layout.column(align=True)
+    column.prop(settings, "resolution")
+    if not settings.resolution:
+        column.label(text=f"0: {own}", icon="BLANK1", translate=False)
 
 
 def _draw_licence(layout: Any, settings: Any, name: str) -> None:
-    layout.label(text=f"{models.licence(name)}, {models.purpose(name).lower()}", icon="INFO", translate=False)
+    layout.label(text=f"{models.licence(name)}: {models.purpose(name).lower()}", icon="INFO", translate=False)
     if models.is_non_commercial(name) and models.catalogue.has(name):
         layout.prop(settings, "accepts_non_commercial")
 

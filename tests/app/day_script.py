@@ -112,9 +112,9 @@ def cancel_by_escape(button):
     yield lambda: session().run is None or session().run.is_cancelling
     yield lambda: session().run is None
     report["seconds_to_cancel"] = time.monotonic() - started
-    report["longest_freeze_while_cancelling"] = pulse.longest
+    report["seconds_the_window_stood_still_meanwhile"] = pulse.lost
     # Drawing in software on a busy machine stands still by itself: that time is not the add-on's.
-    assert report["seconds_to_cancel"] - pulse.longest < LONGEST_CANCEL, report
+    assert report["seconds_to_cancel"] - pulse.lost < LONGEST_CANCEL, report
     assert made() == {}, made()
     yield 0.5
     screenshot("4_cancelled.png")

@@ -22,17 +22,18 @@ report = {"blender": bpy.app.version_string}
 
 
 class Pulse:
-    """How long the window stood still at most, told by a timer that should tick without a break."""
+    """How long the window stood still, in all and at most, told by a timer that should tick without a break."""
 
     def __init__(self):
         self.restart()
 
     def beat(self):
         now = time.monotonic()
-        self.longest, self.last = max(self.longest, now - self.last), now
+        still = max(0.0, now - self.last - 2 * TICK)
+        self.longest, self.lost, self.last = max(self.longest, still), self.lost + still, now
 
     def restart(self):
-        self.last, self.longest = time.monotonic(), 0.0
+        self.last, self.longest, self.lost = time.monotonic(), 0.0, 0.0
 
 
 pulse = Pulse()
