@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from image_to_scene.core.errors import WorkerError
-from image_to_scene.core.types import Progress, Request, View
+from image_to_scene.core.types import Distortion, Mask, Progress, Request, View
 from image_to_scene.core.worker.protocol import (
     CancelCommand,
     DescribeCommand,
@@ -49,7 +49,25 @@ def matrices(size):
     return st.none() | arrays.arrays(np.float64, (size, size), elements=numbers)
 
 
-views = st.builds(View, path=paths, world_from_camera=matrices(4), image_from_camera=matrices(3))
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+pairs = st.tuples(numbers, numbers)
+masks = st.builds(Mask, paths, st.sampled_from(["luminance", "alpha"]), st.booleans())
+distortions = st.builds(
+    Distortion,
+    st.sampled_from(["POLYNOMIAL", "DIVISION", "NUKE", "BROWN"]),
+    st.lists(numbers, max_size=6).map(tuple),
+    pairs,
+    pairs,
+)
+views = st.builds(
+    View,
+    path=paths,
+    world_from_camera=matrices(4),
+    image_from_camera=matrices(3),
+    time=st.none() | numbers,
+    mask=st.none() | masks,
+    distortion=st.none() | distortions,
+)
 requests = st.builds(
     Request,
     views=st.lists(views, max_size=3).map(tuple),
@@ -64,6 +82,7 @@ requests = st.builds(
     device=st.sampled_from(["auto", "cpu", "cuda", "mps"]),
     precision=st.sampled_from(["auto", "fp32", "bf16", "fp16"]),
     head_chunk=st.integers(1, 64),
+    exif_lens=st.booleans(),
 )
 messages = st.one_of(
     st.builds(ReadyMessage, st.text(), ids, st.dictionaries(st.text(), st.text(), max_size=3)),
@@ -78,7 +97,8 @@ REQUEST = Request((View(Path("a.jpg"), world_from_camera=np.eye(4)),))
 
 def assert_same_request(ours, theirs):
     assert replace(ours, views=()) == replace(theirs, views=())
-    assert [view.path for view in ours.views] == [view.path for view in theirs.views]
+    for name in ("path", "time", "mask", "distortion"):
+        assert [getattr(view, name) for view in ours.views] == [getattr(view, name) for view in theirs.views]
     for one, other in zip(ours.views, theirs.views, strict=True):
         for name in ("world_from_camera", "image_from_camera"):
             a, b = getattr(one, name), getattr(other, name)
