@@ -32,7 +32,9 @@ class Needs:
     def text(self) -> str:
         """The same for the artist."""
         text = f"Needs about {megabytes(self.size)}"
-        return f"{text}; {self.device} has {megabytes(self.total)}" if self.total else text
+        if self.is_too_much:
+            return f"{text}, but {self.device} has only {megabytes(self.total)}"
+        return f"{text} of {megabytes(self.total)}" if self.total else text
 
 
 def needs_of(model: str, settings: Any) -> Needs:
