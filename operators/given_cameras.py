@@ -8,11 +8,11 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..core.errors import CameraError
+from ..core.errors import CameraError, ImageError
 from ..core.geometry.cameras import check_intrinsics, check_rigid, intrinsics_from_lens, transform_intrinsics
 from ..core.types import FloatArray, View
 from .context import scene_of
-from .inputs import Item
+from .inputs import Item, files
 from .inputs.backgrounds import SAME_SHAPE
 from .inputs.cameras import gives_frames, render_lens, world_from_camera
 
@@ -141,7 +141,7 @@ def _source_from_render(picture: Path, render: tuple[int, int]) -> FloatArray:
     A picture that cannot be read passes: the worker names all of those at once.
     """
     width, height = _size(picture) or render
-    for size in ((width, height), (height, width)):  # Blender does not know a picture's EXIF rotation
+    for size in ((width, height), (height, width)):  # a scene may be set up for the picture as it is stored
         scale = np.array(size) / render
         if abs(scale[0] / scale[1] - 1.0) < SAME_SHAPE:
             return np.diag((scale[0], scale[1], 1.0))
@@ -153,12 +153,9 @@ def _source_from_render(picture: Path, render: tuple[int, int]) -> FloatArray:
 
 def _size(picture: Path) -> tuple[int, int] | None:
     try:
-        image = bpy.data.images.load(str(picture))
-    except RuntimeError:
+        return files.size_of(picture)
+    except ImageError:
         return None
-    width, height = image.size
-    bpy.data.images.remove(image)
-    return (width, height) if width and height else None
 
 
 def _check_count(count: int, pictures: Sequence[Path], file: Path) -> None:

@@ -10,7 +10,7 @@ import bpy
 
 from ...core.errors import ImageError
 from ...core.imaging.kinds import MOVIE_SUFFIXES, is_movie
-from . import clips, exif
+from . import clips, exif, headers
 from .item import Item
 
 Numbered = Literal["AUTO", "PICTURES", "SEQUENCE"]
@@ -115,6 +115,12 @@ def size_of(path: Path) -> tuple[int, int]:
     """
     if is_movie(path):
         return clips.movie_size(path)
+    width, height = headers.stored_size(path) or _decoded_size(path)
+    return (height, width) if exif.is_on_its_side(path) else (width, height)
+
+
+def _decoded_size(path: Path) -> tuple[int, int]:
+    """Let Blender read a picture of a kind whose header is not known here."""
     problem = (
         f'The size of "{path}" cannot be read, so its lens cannot be used: replace it, or set its lens to Automatic.'
     )
@@ -126,7 +132,7 @@ def size_of(path: Path) -> tuple[int, int]:
     bpy.data.images.remove(image)
     if width == 0:
         raise ImageError(problem)
-    return (height, width) if exif.is_on_its_side(path) else (width, height)
+    return width, height
 
 
 def _item(path: Path) -> Item:

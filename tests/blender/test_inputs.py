@@ -415,3 +415,12 @@ def test_rows_details_and_total_are_drawn_also_of_what_is_missing(chosen, shot, 
         texts
     )
     assert "20 views" in texts
+
+
+def test_a_picture_with_an_enormous_size_in_its_header_is_not_decoded_for_it(tmp_path):
+    size = (60000, 50000)
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", *size) + b"\x08\2\0\0\0")
+    segment = b"\xff\xc2" + struct.pack(">HBHHB", 11, 8, size[1], size[0], 1) + b"\1\x11\0"
+    (tmp_path / "bomb.jpg").write_bytes(b"\xff\xd8\xff\xe0" + struct.pack(">H", 40) + bytes(38) + segment)
+    for name in ("bomb.png", "bomb.jpg"):
+        assert files.size_of(tmp_path / name) == size
