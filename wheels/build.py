@@ -14,7 +14,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from fetch import PLATFORMS
+from fetch import PLATFORMS  # type: ignore[import-not-found]
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = "blender_manifest.toml"

@@ -28,8 +28,9 @@ def main() -> None:
     for old in HERE.glob("*.whl"):
         old.unlink()
     for platform in PLATFORMS.values():
-        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--platform", platform, "--dest", HERE]
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", *options, "-r", HERE / "uv.txt"], check=True)
+        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--platform", platform]
+        places = ["--dest", str(HERE), "-r", str(HERE / "uv.txt")]
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", *options, *places], check=True)
     found = {name: _program_hash(_wheel(tag)) for name, tag in PLATFORMS.items()}
     version = _wheel("win_amd64").name.split("-")[1]
     content = json.dumps({"version": version, "sha256": found}, indent=2) + "\n"
