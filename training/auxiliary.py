@@ -20,13 +20,11 @@ from core.model.network import Network
 from core.model.vision_transformer import Features, VisionTransformer
 
 from .batches import Batch
-from .losses import masked_mean
+from .config import Helpers
+from .losses import masked_mean, pixel_centres
 
-MATCHED_BLOCKS = (3, 5)
-"""Global blocks whose head 0 learns to find a patch's match in every other view."""
-LOOKUP_BLOCKS = (5, 7)
-"""Global blocks whose head 0 learns to look at the match in the reference view, and nowhere else."""
 CELLS = 4
+"""Places along a patch's side at which its depth is guessed."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,9 @@ def patch_centres(batch: Batch, patch: int = 14) -> PatchCentres:
     """Lift the pixel at each patch's centre to its true place."""
     half = patch // 2
     depth = batch.depth[..., half::patch, half::patch]
-    rows, columns = depth.shape[-2:]
-    u, v = torch.arange(columns) * patch + half + 0.5, torch.arange(rows) * patch + half + 0.5
-    pixels = torch.stack((u.expand(rows, -1), v[:, None].expand(-1, columns), torch.ones(rows, columns)), -1)
-    rays = torch.einsum("bvij,hwj->bvhwi", torch.linalg.inv(batch.image_from_camera), pixels)
+    corners = pixel_centres(depth.shape[-2:], batch.depth.shape[-2:], batch.image_from_camera)
+    middle = corners + corners.new_tensor((0.5, 0.5, 0.0))  # of the pixel just behind the patch's centre
+    rays = torch.einsum("bvij,hwj->bvhwi", torch.linalg.inv(batch.image_from_camera), middle)
     points = (rays * depth[..., None]).flatten(2, 3) @ batch.world_from_camera[..., :3, :3].mT
     return PatchCentres(points + batch.world_from_camera[..., None, :3, 3], depth.flatten(2) > 0)
 
@@ -71,7 +68,7 @@ def true_matches(batch: Batch, centres: PatchCentres, patch: int = 14) -> Tensor
     column, row = x.clamp(0, width - 1).long(), y.clamp(0, height - 1).long()
     flat = batch.depth.flatten(2)[:, None].expand(-1, views, -1, -1)
     seen &= (flat.gather(-1, row * width + column) - z).abs() < 0.05 * z
-    seen &= ~torch.eye(views, dtype=torch.bool)[..., None]
+    seen &= ~torch.eye(views, dtype=torch.bool, device=seen.device)[..., None]
     return torch.where(seen, row // patch * (width // patch) + column // patch, -1)
 
 
@@ -108,28 +105,28 @@ def lookup_loss(query: Tensor, key: Tensor, matches: Tensor) -> Tensor:
     return functional.cross_entropy(logits[known], 1 + wanted[known])
 
 
-def picture_places(size: Sequence[int], patch: int) -> Tensor:
-    """[P, 2] centres of all patches of a picture of (height, width), −1 to 1 across it."""
-    rows, columns = size[0] // patch, size[1] // patch
-    x, y = (2 * torch.arange(columns) + 1) / columns - 1, (2 * torch.arange(rows) + 1) / rows - 1
-    return torch.stack((x.expand(rows, -1), y[:, None].expand(-1, columns)), -1).flatten(0, 1)
+def picture_places(depth: Tensor, patch: int) -> Tensor:
+    """[P, 2] centres of all patches of pictures [..., H, W], −1 to 1 across them."""
+    height, width = depth.shape[-2:]
+    centres = pixel_centres((height // patch, width // patch), (height, width), depth)[..., :2].flatten(0, 1)
+    return 2 * centres / centres.new_tensor((width, height)) - 1
 
 
 class Auxiliary(nn.Module):
-    """The throw-away heads of one network, and the listeners on its attention."""
+    """The throw-away heads of one network, and the listeners on its attention; fp32 whatever the network runs in."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, helpers: Helpers) -> None:
         super().__init__()
-        config = network.config
+        config, self.config = network.config, helpers
         self.patch = config.backbone.patch_size
         self.depth = nn.Linear(config.head.dim_in, CELLS * CELLS)
         self.probes = nn.ModuleList(nn.Linear(config.head.dim_in, 2) for _ in config.backbone.out_layers[1:])
         self.heads = config.backbone.num_heads
         head_dim = config.backbone.embed_dim // self.heads
-        self.places = nn.ModuleList(nn.Linear(head_dim, 2) for _ in LOOKUP_BLOCKS)
+        self.places = nn.ModuleList(nn.Linear(head_dim, 2) for _ in helpers.lookup_blocks)
         self._heard: dict[tuple[int, str], Tensor] = {}
         blocks = cast("VisionTransformer", network.backbone["pretrained"]).blocks
-        for index in sorted({*MATCHED_BLOCKS, *LOOKUP_BLOCKS}):
+        for index in sorted({*helpers.match_blocks, *helpers.lookup_blocks}):
             attention = cast("Attention", blocks[index].attn)
             for name in ("q_norm", "k_norm", "qkv"):
                 self._listen(cast("nn.Module", getattr(attention, name)), (index, name))
@@ -145,19 +142,27 @@ class Auxiliary(nn.Module):
         output = self._heard[block, name]
         if name == "qkv":
             output = output.unflatten(-1, (3, self.heads, -1))[:, :, 2]
-        return output[:, :, 0].unflatten(1, (views, -1))
+        return output[:, :, 0].unflatten(1, (views, -1)).float()
+
+    def losses(self, features: Features, batch: Batch) -> dict[str, Tensor]:
+        """All terms, weighted; the network must just have run on this batch."""
+        centres, weights = patch_centres(batch, self.patch), self.config
+        terms = {"patch": weights.patch * self.patch_depth(features, batch)}
+        if centres.known.shape[1] == 1:
+            return terms
+        terms["probe"] = weights.probe * self.probing(features, batch, centres)
+        matching = self.matching(batch, centres)
+        return terms | {name: getattr(weights, name) * value for name, value in matching.items()}
 
     def matching(self, batch: Batch, centres: PatchCentres) -> dict[str, Tensor]:
-        """Match, look-up and place losses over the listened blocks; the network must just have run on this batch."""
+        """Match, look-up and place losses over the listened blocks, of two or more views."""
         views = centres.known.shape[1]
-        if views == 1:
-            return {}
         matches = true_matches(batch, centres, self.patch)
         match, lookup = [], []
-        for block in MATCHED_BLOCKS:
+        for block in self.config.match_blocks:
             q, k = (self._head(block, name, views)[:, :, 1:] for name in ("q_norm", "k_norm"))
             match.append(match_loss(q, k, matches))
-        for block in LOOKUP_BLOCKS:
+        for block in self.config.lookup_blocks:
             q, k = (self._head(block, name, views) for name in ("q_norm", "k_norm"))
             lookup.append(lookup_loss(q, k, matches))
         return {
@@ -168,14 +173,12 @@ class Auxiliary(nn.Module):
 
     def _placing(self, batch: Batch, views: int) -> Tensor:
         """L1 of linear guesses of each patch's own place from the values that a look-up would hand on."""
-        own = picture_places(batch.depth.shape[-2:], self.patch)
-        values = [self._head(block, "qkv", views)[:, :, 1:] for block in LOOKUP_BLOCKS]
+        own = picture_places(batch.depth, self.patch)
+        values = [self._head(block, "qkv", views)[:, :, 1:] for block in self.config.lookup_blocks]
         return torch.stack([(r(v) - own).abs().mean() for r, v in zip(self.places, values, strict=True)]).mean()
 
     def probing(self, features: Features, batch: Batch, centres: PatchCentres) -> Tensor:
         """L1 of linear guesses, from each source patch, of its place in the reference picture (−1 to 1)."""
-        if centres.known.shape[1] == 1:
-            return centres.points.new_zeros(())
         height, width = batch.depth.shape[-2:]
         x, y, z = (centres.points @ batch.image_from_camera[:, :1].mT).unbind(-1)
         z = z.clamp_min(0.05)
@@ -183,14 +186,14 @@ class Auxiliary(nn.Module):
         mask = centres.known & (centres.points[..., 2] > 0.05) & (place.abs().amax(-1) < 1.2)
         mask[:, 0] = False
         levels: Sequence[Tensor] = features.patches[0][1:]
-        guesses = [probe(level) for probe, level in zip(self.probes, levels, strict=True)]
+        guesses = [probe(level.float()) for probe, level in zip(self.probes, levels, strict=True)]
         return torch.stack([masked_mean((guess - place).abs().mean(-1), mask) for guess in guesses]).mean()
 
     def patch_depth(self, features: Features, batch: Batch) -> Tensor:
         """L1 of the logarithm of depth at 4 × 4 places of every patch, guessed by one linear layer."""
-        guess = self.depth(features.patches[0][-1]).unflatten(-1, (CELLS, CELLS))
+        guess = self.depth(features.patches[0][-1].float()).unflatten(-1, (CELLS, CELLS))
         step = self.patch / CELLS
-        places = ((torch.arange(CELLS) + 0.5) * step).long()
+        places = ((torch.arange(CELLS, device=guess.device) + 0.5) * step).long()
         cells = batch.depth.unflatten(-1, (-1, self.patch)).unflatten(-3, (-1, self.patch))  # B V rows 14 columns 14
         cells = cells.movedim(-3, -2).flatten(2, 3)[..., places[:, None], places]
         return masked_mean((guess - cells.clamp_min(1e-3).log()).abs(), cells > 0)

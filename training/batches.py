@@ -1,7 +1,12 @@
-"""Batches from the data folder: random views of random scenes, cut, mirrored, recoloured, ready as tensors."""
+"""Batches from the data folder: random views of random scenes, cut, mirrored, recoloured, ready as tensors.
+
+What a step draws depends on the seed and the number of the step alone, so that a resumed run goes on as if it had never
+stopped, and no random state needs to be kept.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +18,8 @@ from torch import Tensor
 from core.geometry.cameras import invert_rigid, normalise_for_tokens
 from core.model.camera_head import CameraEncoding, encode_cameras
 
-from .config import NEIGHBOURS, PICTURE_SIZES, VIEW_COUNTS
-from .data import VIEWS, DataFolder
+from .config import Lesson, Recipe, TrainingError
+from .data import DataFolder
 
 Array = NDArray[np.floating[Any]]
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
@@ -39,19 +44,24 @@ class Batch:
     image_from_camera: Tensor
     given: CameraEncoding
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return self._mapped(lambda x: x.to(device))
+
+    @property
+    def pictures(self) -> int:
+        """B · V."""
+        return self.images.shape[0] * self.images.shape[1]
+
     def of_pictures(self, chosen: Tensor) -> Batch:
         """Some of the B · V pictures, each as a scene of one view, in the world that it was in."""
+        return self._mapped(lambda x: x.flatten(0, 1)[chosen, None])
 
-        def pick(x: Tensor) -> Tensor:
-            return x.flatten(0, 1)[chosen, None]
-
-        return Batch(
-            pick(self.images),
-            pick(self.depth),
-            pick(self.world_from_camera),
-            pick(self.image_from_camera),
-            CameraEncoding(*map(pick, self.given)),
-        )
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Change every tensor."""
+        images, depth = change(self.images), change(self.depth)
+        cameras, K = change(self.world_from_camera), change(self.image_from_camera)
+        return Batch(images, depth, cameras, K, CameraEncoding(*map(change, self.given)))
 
 
 def cut(array: NDArray[Any], size: tuple[int, int], axis: int) -> NDArray[Any]:
@@ -92,32 +102,61 @@ def mean_distance(depth: Array, cameras: Array, K: Array) -> float:
     return float(np.linalg.norm(points, axis=-1)[sampled > 0].mean())
 
 
+Odds = tuple[tuple[Any, float], ...]
+
+
+def pick(odds: Odds, random: np.random.Generator) -> Any:
+    """One of the values of a table, as often as its odds say."""
+    shares = np.array([share for _, share in odds])
+    return odds[int(random.choice(len(odds), p=shares / shares.sum()))][0]
+
+
+def near_one(cameras: Array, count: int, random: np.random.Generator) -> NDArray[np.intp]:
+    """Indices of the `count` cameras of [V, 4, 4] that stand nearest to one of them, which is drawn and among them."""
+    centres = cameras[:, :3, 3]
+    distance = np.linalg.norm(centres - centres[int(random.integers(len(centres)))], axis=-1)
+    return np.argsort(distance, kind="stable")[:count]
+
+
 class Sampler:
-    """Draws batches; the sequence depends on the seed and on how many scenes are ready."""
+    """Draws the batch of any step of a run."""
 
-    def __init__(self, data: DataFolder, seed: int) -> None:
-        self.data, self.random = data, np.random.default_rng(seed)
+    def __init__(self, data: DataFolder, recipe: Recipe) -> None:
+        self.data, self.recipe = data, recipe
         self.ready = data.ready()
+        side, views = data.images.shape[2], data.images.shape[1]
+        wanted_side = max(max(size) for size, _ in recipe.sizes)
+        wanted_views = max(count for lesson in recipe.lessons for count, _ in lesson.views)
+        if side < wanted_side or views < wanted_views:
+            raise TrainingError(
+                f"The data has {views} views of {side} pixels a scene and the recipe wants {wanted_views} of "
+                f"{wanted_side}; draw it again with --side {wanted_side} --views {wanted_views}."
+            )
 
-    def draw(self, images: int) -> Batch:
-        """Draw a batch of about `images` pictures."""
-        counts, odds = zip(*VIEW_COUNTS, strict=True)
-        views = int(self.random.choice(counts, p=odds))
-        sizes, odds = zip(*PICTURE_SIZES, strict=True)
-        size = sizes[int(self.random.choice(len(sizes), p=odds))]
-        scenes = self.random.choice(self.ready, max(1, round(images / views)), replace=False)
-        return collate([self._scene(int(scene), views, size) for scene in scenes])
+    def draw(self, step: int, progress: float) -> Batch:
+        """Draw the batch of a step, about `tokens_per_step` patches, as the lesson at this place in the run says."""
+        random = np.random.default_rng((self.recipe.seed, step))
+        lesson, size = self.recipe.lesson(progress), pick(self.recipe.sizes, random)
+        views = pick(lesson.views, random)
+        patch = self.recipe.network.backbone.patch_size
+        patches = views * (size[0] // patch) * (size[1] // patch)
+        count = min(self.ready, max(1, round(self.recipe.tokens_per_step / patches)))
+        scenes = random.choice(self.ready, count, replace=False)
+        return collate([self._scene(int(scene), views, size, lesson, random) for scene in scenes])
 
-    def _scene(self, scene: int, views: int, size: tuple[int, int]) -> tuple[NDArray[np.float32], Array, Array, Array]:
-        window = max(views, VIEWS // 2) if self.random.random() < NEIGHBOURS else VIEWS
-        first = int(self.random.integers(VIEWS - window + 1))
-        chosen = first + self.random.permutation(window)[:views]
-        images, depth = cut(self.data.images[scene][chosen], size, 1), cut(self.data.depth[scene][chosen], size, 1)
-        cameras, K = self.data.world_from_camera[scene][chosen], self.data.image_from_camera[scene][chosen].copy()
+    def _scene(
+        self, scene: int, views: int, size: tuple[int, int], lesson: Lesson, random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], Array, Array, Array]:
+        data = self.data
+        cameras = data.world_from_camera[scene]
+        around = near_one(cameras, max(views, round(pick(lesson.reach, random) * len(cameras))), random)
+        chosen = random.permutation(around)[:views]
+        images, depth = cut(data.images[scene][chosen], size, 1), cut(data.depth[scene][chosen], size, 1)
+        cameras, K = cameras[chosen], data.image_from_camera[scene][chosen].copy()
         K[:, :2, 2] = size[0] / 2, size[1] / 2
-        if self.random.random() < 0.5:
+        if random.random() < 0.5:
             images, depth, cameras = mirror(images, depth, cameras)
-        return recolour(images, self.random), depth, cameras, K
+        return recolour(images, random), depth, cameras, K
 
 
 def collate(scenes: list[tuple[NDArray[np.float32], Array, Array, Array]]) -> Batch:

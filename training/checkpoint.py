@@ -1,4 +1,4 @@
-"""What training writes: checkpoints for use, and a state to go on from. No pickle anywhere."""
+"""What training reads and writes: checkpoints for use, and a state to go on from. No pickle anywhere."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from core.model.config import NetworkConfig
 from core.model.network import Network
+from core.model.weights import Checkpoint
+
+from .config import TrainingError
 
 SHARED_NORM = "head.scratch.output_conv2_aux.{}.2."
 """The LayerNorm that all ray levels share; official files store it once, under level 0."""
@@ -41,6 +44,35 @@ def export(folder: Path, name: str, config: NetworkConfig, weights: Mapping[str,
     (folder / "config.json").write_text(json.dumps({"model_name": name, "config": values}, indent=1) + "\n")
 
 
+@torch.no_grad()
+def read_weights(network: Network, name_or_folder: str) -> None:
+    """Take the weights of a checkpoint of the same network.
+
+    Raises:
+        TrainingError: It is of another network.
+        WeightsError: There is none, or it is not whole.
+    """
+    stored = Checkpoint(name_or_folder).fill("model.")
+    if stored.config != network.config:
+        raise TrainingError(
+            f"{name_or_folder} is a checkpoint of another network; start from one that the recipe names."
+        )
+    network.load_state_dict(stored.state_dict())
+
+
+def read_teacher(name_or_folder: str, device: torch.device) -> Network:
+    """Read a whole checkpoint of a single-view network.
+
+    Raises:
+        TrainingError: It has no relative depth of single views.
+        WeightsError: There is none, or it is not whole.
+    """
+    teacher = Checkpoint(name_or_folder).fill("model.", device=device)
+    if teacher.config.joins_views or teacher.config.head.type != "dpt":
+        raise TrainingError(f"{name_or_folder} is no single-view network; train one with the recipe `teacher`.")
+    return teacher.eval()
+
+
 def owned(network: Network, helpers: nn.Module) -> dict[str, nn.Parameter]:
     """All parameters that a run trains, by a name that is theirs alone."""
     modules = {"network": network, "helpers": helpers}
@@ -55,12 +87,17 @@ def save_state(
     optimiser: torch.optim.Optimizer,
     facts: Mapping[str, float],
 ) -> None:
-    """Write everything that a run needs to go on: weights, their average, the optimiser's moments, step and clock."""
+    """Write everything that a run needs to go on: weights, their average, the optimiser's moments, and facts.
+
+    No random state is among it: the chance of a step comes from its number.
+    """
     tensors = {name: parameter.detach() for name, parameter in owned(network, helpers).items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
     for name, parameter in owned(network, helpers).items():
-        tensors |= {f"optimiser.{name}.{key}": value for key, value in optimiser.state[parameter].items()}
-    write(path, {name: t.contiguous().clone() for name, t in tensors.items()}, {"facts": json.dumps(dict(facts))})
+        moments = optimiser.state.get(parameter, {})
+        tensors |= {f"optimiser.{name}.{key}": value for key, value in moments.items()}
+    copies = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+    write(path, copies, {"facts": json.dumps(dict(facts))})
 
 
 @torch.no_grad()
@@ -78,7 +115,7 @@ def load_state(
             parameter.copy_(file.get_tensor(name))
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 if (place := f"optimiser.{name}.{key}") in stored:
-                    optimiser.state[parameter][key] = file.get_tensor(place)
+                    optimiser.state[parameter][key] = file.get_tensor(place).to(parameter.device)
         for name, tensor in average.items():
             tensor.copy_(file.get_tensor(f"average.{name}"))
         facts: dict[str, float] = json.loads(file.metadata()["facts"])

@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,13 +74,13 @@ class Plan:
     mode: Mode
 
 
-def make_plan(seed: int) -> Plan:
+def make_plan(seed: int, views: int = VIEWS) -> Plan:
     """Compose the scene and the camera path of a seed; paths that run into things or see nothing are drawn again."""
     family, mode = FAMILIES[seed % 3], MODES[seed // 3 % 3]
     for attempt in range(1000):
         random = np.random.default_rng((seed, attempt))
         stage = make_stage(family, int(random.integers(1 << 31)))
-        cameras = make_cameras(stage, mode, VIEWS, random)
+        cameras = make_cameras(stage, mode, views, random)
         if cameras is None:
             continue
         field_of_view = float(random.uniform(*FIELD_OF_VIEW))
@@ -90,9 +91,11 @@ def make_plan(seed: int) -> Plan:
     raise RuntimeError(f"No free camera path was found for seed {seed}; widen the stage of family {family}.")
 
 
-def make_shots(seed: int, chosen: Sequence[int] = range(VIEWS), size: tuple[int, int] = (SIDE, SIDE)) -> Shots:
-    """Draw the chosen views of a seed's path as pictures of `size` (width, height)."""
-    plan = make_plan(seed)
+def make_shots(
+    seed: int, chosen: Sequence[int] = range(VIEWS), size: tuple[int, int] = (SIDE, SIDE), views: int = VIEWS
+) -> Shots:
+    """Draw the chosen ones of the views of a seed's path as pictures of `size` (width, height)."""
+    plan = make_plan(seed, views)
     K, cameras = intrinsics(plan.field_of_view, size), plan.cameras[list(chosen)]
     images, depths = zip(*(render(plan.stage.scene, camera, K, size) for camera in cameras), strict=True)
     return Shots(
@@ -111,17 +114,17 @@ class DataFolder:
     image_from_camera: Array
 
     @classmethod
-    def create(cls, folder: Path, scenes: int) -> DataFolder:
-        """Make empty arrays for a number of scenes."""
+    def create(cls, folder: Path, scenes: int, side: int = SIDE, views: int = VIEWS) -> DataFolder:
+        """Make empty arrays for a number of scenes, each of so many square views."""
         folder.mkdir(parents=True, exist_ok=True)
         shapes = {
-            "images": (np.uint8, (SIDE, SIDE, 3)),
-            "depth": (np.float16, (SIDE, SIDE)),
+            "images": (np.uint8, (side, side, 3)),
+            "depth": (np.float16, (side, side)),
             "world_from_camera": (np.float64, (4, 4)),
             "image_from_camera": (np.float64, (3, 3)),
         }
         for name, (dtype, shape) in shapes.items():
-            np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (scenes, VIEWS, *shape))  # type: ignore[no-untyped-call]
+            np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (scenes, views, *shape))  # type: ignore[no-untyped-call]
         cls.open(folder, "r+").report(0)
         return cls.open(folder, "r+")
 
@@ -149,12 +152,13 @@ class DataFolder:
         self.image_from_camera[index] = shots.image_from_camera
 
 
-def fill(folder: Path, scenes: int, first_seed: int, workers: int) -> None:
-    """Draw scenes into a folder in the order of their seeds, going on where an earlier run stopped."""
-    data = DataFolder.open(folder, "r+") if folder.exists() else DataFolder.create(folder, scenes)
+def fill(data: DataFolder, first_seed: int, workers: int) -> None:
+    """Draw a folder's scenes in the order of their seeds, going on where an earlier run stopped."""
+    scenes, views, side = data.images.shape[:3]
     seeds = range(first_seed + data.ready(), first_seed + scenes)
+    draw = partial(make_shots, chosen=range(views), size=(side, side), views=views)
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for seed, shots in zip(seeds, pool.imap(make_shots, seeds, chunksize=4), strict=True):
+        for seed, shots in zip(seeds, pool.imap(draw, seeds, chunksize=4), strict=True):
             data.write(seed - first_seed, shots)
             ready = seed - first_seed + 1
             if ready % 50 == 0 or ready == scenes:
@@ -169,9 +173,14 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, required=True)
     parser.add_argument("--first-seed", type=int, default=TRAINING_SEED)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels")
+    parser.add_argument("--views", type=int, default=VIEWS, help="of a scene")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    fill(options.folder, options.scenes, options.first_seed, options.workers)
+    known = options.folder.exists()
+    size = (options.scenes, options.side, options.views)
+    data = DataFolder.open(options.folder, "r+") if known else DataFolder.create(options.folder, *size)
+    fill(data, options.first_seed, options.workers)
 
 
 if __name__ == "__main__":

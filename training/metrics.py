@@ -23,8 +23,13 @@ def aligned_depth(predicted: Array, true: Array) -> tuple[Array, Array]:
 
 def delta1(predicted: Array, true: Array) -> float:
     """Part of a view's pixels that are right within 25 %, after median alignment."""
-    p, t = aligned_depth(predicted, true)
-    return float(np.mean(np.maximum(p / t, t / p) < 1.25))
+    return inlier_share(*aligned_depth(predicted, true))
+
+
+def inlier_share(predicted: Array, true: Array) -> float:
+    """Part of the aligned depths [N] that are right within 25 %; one that is not positive is wrong."""
+    p = np.maximum(predicted, 1e-9)
+    return float(np.mean(np.maximum(p / true, true / p) < 1.25))
 
 
 def absolute_relative(predicted: Array, true: Array) -> float:

@@ -1,4 +1,4 @@
-"""How the weights move: initialisation, AdamW with a clock-driven learning rate, and a running average."""
+"""How the weights move: initialisation, AdamW with a learning rate that rises and falls, and a running average."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from core.model.network import Network
 from core.model.vision_transformer import VisionTransformer
 
-from .config import Recipe
+from .config import Recipe, Schedule
+from .learner import Moment
 
 
 def sine_positions(dim: int, side: int) -> Tensor:
@@ -25,10 +26,11 @@ def sine_positions(dim: int, side: int) -> Tensor:
 
 @torch.no_grad()
 def initialise(network: Network) -> None:
-    """Start values: small random tokens, positions that can be told apart, cameras near the prior's mean."""
+    """Start values: small tokens, positions that can be told apart, cameras near the prior's mean, half a sky."""
     backbone = cast("VisionTransformer", network.backbone["pretrained"])
     config = network.config.backbone
-    for token in (backbone.cls_token, backbone.camera_token, backbone.pos_embed):
+    tokens = (backbone.cls_token, backbone.pos_embed)
+    for token in (*tokens, backbone.camera_token) if config.alt_start >= 0 else tokens:
         nn.init.trunc_normal_(token, std=0.02)
     side = config.img_size // config.patch_size
     backbone.pos_embed[0, 1:] += 0.4 * sine_positions(config.embed_dim, side)
@@ -38,28 +40,42 @@ def initialise(network: Network) -> None:
             nn.init.trunc_normal_(layer.weight, std=0.01)
         network.cam_dec.fc_qvec.bias.copy_(torch.tensor((0.0, 0.0, 0.0, 1.0)))
         field_of_view.bias.copy_(torch.tensor((0.7, 1.0)))
+    if network.config.head.type == "dpt":  # else a sky that starts below zero has no gradient
+        network.get_parameter("head.scratch.sky_output_conv2.2.bias").fill_(0.5)
 
 
-def learning_rate(recipe: Recipe, progress: float) -> float:
+def learning_rate(schedule: Schedule, progress: float) -> float:
     """Linear rise, level, half cosine to zero; `progress` in [0, 1] is the part of the run that is over."""
-    if progress < recipe.warm_up:
-        return recipe.learning_rate * max(progress, 0.02 * recipe.warm_up) / recipe.warm_up
-    fall = min(1.0, max(0.0, (progress - recipe.hold) / (1 - recipe.hold)))
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * fall))
+    if progress < schedule.warm_up:
+        return schedule.learning_rate * max(progress, 0.02 * schedule.warm_up) / schedule.warm_up
+    fall = min(1.0, max(0.0, (progress - schedule.hold) / (1 - schedule.hold)))
+    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * fall))
 
 
 def make_optimiser(network: Network, helpers: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only; the dense head, which starts late, learns faster."""
+    """AdamW with weight decay on matrices only; groups have a `factor` on the learning rate and say `is_helper`."""
+    body = [p for name, p in network.named_parameters() if not name.startswith("head.")]
     groups = []
-    for factor, parameters in (
-        (recipe.head_factor, list(network.head.parameters())),
-        (1.0, [p for n, p in network.named_parameters() if not n.startswith("head.")] + list(helpers.parameters())),
+    for factor, is_helper, parameters in (
+        (recipe.head_factor, False, list(network.head.parameters())),
+        (1.0, False, body),
+        (1.0, True, list(helpers.parameters())),
     ):
+        facts = {"factor": factor, "is_helper": is_helper}
         matrices = [p for p in parameters if p.ndim >= 2 and p.shape[0] > 1]
         others = [p for p in parameters if p.ndim < 2 or p.shape[0] == 1]
-        groups.append({"params": matrices, "weight_decay": recipe.weight_decay, "factor": factor})
-        groups.append({"params": others, "weight_decay": 0.0, "factor": factor})
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
+        groups.append({"params": matrices, "weight_decay": recipe.weight_decay, **facts})
+        groups.append({"params": others, "weight_decay": 0.0, **facts})
+    rate = recipe.schedule.learning_rate
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=(0.9, 0.98), fused=True)
+
+
+def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, moment: Moment) -> None:
+    """Give every group its learning rate of this moment."""
+    rate = learning_rate(recipe.schedule, moment.progress)
+    alone_rate = recipe.helpers.alone_rate if recipe.helpers and moment.is_alone else rate
+    for group in optimiser.param_groups:
+        group["lr"] = alone_rate if group["is_helper"] else group["factor"] * rate
 
 
 @dataclass
@@ -77,7 +93,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, decay: float) -> None:
-        """Move a little towards the network's weights."""
+        """Move a little towards the network's weights; all the way with decay 0."""
         self.steps += 1
         decay = min(decay, (1 + self.steps) / (10 + self.steps))
         current = [p.detach() for p in self.network.parameters()]

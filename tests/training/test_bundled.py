@@ -11,7 +11,7 @@ from core.types import Request, View
 from training.data import HELD_OUT_SEED
 from training.evaluate import draw, score_floor, score_run
 from training.metrics import area_under_curve
-from training.train import NANO
+from training.recipes import nano
 
 FOLDER = Path(__file__).resolve().parents[2] / "core" / "model" / "checkpoints" / "nano"
 
@@ -30,7 +30,7 @@ def scores(tmp_path_factory):
 
 
 def test_files_are_an_ordinary_checkpoint_of_the_recipe():
-    assert Checkpoint(str(FOLDER)).fill("model.").config == NANO
+    assert Checkpoint(str(FOLDER)).fill("model.").config == nano.RECIPE.network
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 16e6
 
 

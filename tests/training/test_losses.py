@@ -10,13 +10,14 @@ from core.geometry.rays import rays_from_cameras
 from core.model.camera_head import CameraEncoding, encode_cameras
 from core.model.dense_head import DenseMaps
 from training.auxiliary import lookup_loss, match_loss, patch_centres, true_matches
-from training.batches import collate, cut, mean_distance, mirror
-from training.config import LossWeights
+from training.batches import collate, cut, mean_distance, mirror, near_one, pick
+from training.config import StudentObjective
 from training.data import make_shots
 from training.losses import (
     at_rays,
     baseline_loss,
     camera_loss,
+    camera_objective,
     confident,
     dense_objective,
     gradient_loss,
@@ -63,14 +64,16 @@ def test_true_rays_equal_the_packages(batch):
     np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-5)
 
 
-def test_every_term_is_least_at_the_truth(batch):
+@pytest.mark.parametrize("near", [None, 0.3])
+def test_every_term_is_least_at_the_truth(batch, near):
+    objective = StudentObjective(near=near)
     rays = true_rays(batch, 32, 48)
     one = torch.ones_like(rays[..., 0])
     perfect = DenseMaps(batch.depth, torch.ones_like(batch.depth), None, rays, one)
-    terms = dense_objective(perfect, batch, LossWeights())
+    terms = dense_objective(perfect, batch, objective)
     assert all(float(value) == pytest.approx(0.0, abs=1e-5) for value in terms.values())
     worse = perfect._replace(depth=1.1 * batch.depth + 0.01 * torch.rand_like(batch.depth), rays=rays + 0.1)
-    wrong = dense_objective(worse, batch, LossWeights())
+    wrong = dense_objective(worse, batch, objective)
     assert all(float(wrong[name]) > float(terms[name]) + 1e-3 for name in terms)
 
 
@@ -85,11 +88,43 @@ def test_confidence_settles_at_weight_over_error():
     torch.testing.assert_close(confidence.detach(), torch.full((4,), 0.2 / 0.05), rtol=1e-3, atol=0)
 
 
+def test_the_papers_terms_are_the_closed_forms_of_its_section_3_3(batch):
+    """Depth off by 0.2 with confidence 3, rays off by 0.1 in every component with confidence 2; all weights 1."""
+    rays = true_rays(batch, 32, 48)
+    moved = rays + 0.1
+    output = DenseMaps(
+        batch.depth + 0.2, torch.full_like(batch.depth, 3.0), None, moved, torch.full_like(rays[..., 0], 2.0)
+    )
+    terms = dense_objective(output, batch, StudentObjective())
+    assert float(terms["depth"]) == pytest.approx(3 * 0.2 - 0.2 * math.log(3), rel=1e-5)
+    assert float(terms["ray"]) == pytest.approx(2 * 0.1 - 0.2 * math.log(2), rel=1e-5)
+    assert float(terms["gradient"]) == pytest.approx(0.0, abs=1e-6)
+    depth = at_rays(batch.depth, 32, 48)[..., None]
+    points = (depth + 0.2) * moved[..., :3] + moved[..., 3:] - depth * rays[..., :3] - rays[..., 3:]
+    known = depth[..., 0] > 0
+    assert float(terms["point"]) == pytest.approx(float(points.abs().mean(-1)[known].mean()), rel=1e-5)
+
+
+def test_weights_multiply_their_terms_and_nothing_else(batch):
+    rays = true_rays(batch, 32, 48)
+    output = DenseMaps(1.1 * batch.depth, torch.full_like(batch.depth, 1.5), None, rays + 0.1, 1 + rays[..., 0] ** 2)
+    cameras = CameraEncoding(*(1.1 * part + 0.1 for part in batch.given))
+    plain = StudentObjective()
+    heavy = StudentObjective(depth=2, ray=3, point=4, gradient=5, camera=6, baseline=7)
+    one = dense_objective(output, batch, plain) | camera_objective(cameras, batch, plain)
+    other = dense_objective(output, batch, heavy) | camera_objective(cameras, batch, heavy)
+    for name, value in one.items():
+        assert float(other[name]) == pytest.approx(getattr(heavy, name) * float(value), rel=1e-6)
+    assert "baseline" not in one  # not the paper's
+    assert float(other["baseline"]) == pytest.approx(7 * float(baseline_loss(cameras, batch)), rel=1e-6)
+
+
 def test_gradient_loss_of_a_ramp_is_its_slope_and_ignores_offsets():
     true = torch.ones(1, 5, 7)
     mask = torch.ones_like(true, dtype=torch.bool)
     ramp = true + 0.1 * torch.arange(7)
-    assert float(gradient_loss(ramp, true, mask)) == pytest.approx(0.1 / 1.3)
+    assert float(gradient_loss(ramp, true, mask)) == pytest.approx(0.1)
+    assert float(gradient_loss(ramp, true, mask, near=0.3)) == pytest.approx(0.1 / 1.3)
     assert float(gradient_loss(true + 3, true, mask)) == 0
     hole = mask.clone()
     hole[..., 3] = False
@@ -109,6 +144,13 @@ def test_camera_loss_is_zero_at_the_truth_and_linear_in_translation(batch):
     assert float(camera_loss(perfect, batch)) == pytest.approx(0.0, abs=1e-6)
     moved = CameraEncoding(perfect.translation + 0.3, perfect.quaternion, perfect.field_of_view)
     assert float(camera_loss(moved, batch)) == pytest.approx(0.3, abs=1e-6)
+
+
+def test_field_of_view_counts_as_much_as_the_recipe_says(batch):
+    perfect = encode_cameras(batch.world_from_camera, batch.image_from_camera, torch.tensor((56.0, 84.0)))
+    wide = CameraEncoding(perfect.translation, perfect.quaternion, perfect.field_of_view + 0.2)
+    assert float(camera_loss(wide, batch)) == pytest.approx(0.2, abs=1e-6)
+    assert float(camera_loss(wide, batch, 0.5)) == pytest.approx(0.1, abs=1e-6)
 
 
 def test_baseline_loss_is_relative_to_each_step_and_blind_to_a_common_shift(batch):
@@ -168,6 +210,25 @@ def test_mirrored_scene_projects_to_mirrored_pixels():
     flipped = np.linalg.inv(cameras[0]) @ (point * (-1, 1, 1, 1))
     pixel = K @ flipped[:3] / flipped[2]
     np.testing.assert_allclose(pixel[:2], (SIZE[0] - column - 0.5, row + 0.5), atol=1e-6)
+
+
+def test_odds_are_kept():
+    random = np.random.default_rng(0)
+    drawn = [pick((("a", 3.0), ("b", 1.0), ("c", 0.0)), random) for _ in range(2000)]
+    assert drawn.count("a") / 2000 == pytest.approx(0.75, abs=0.04)
+    assert "c" not in drawn
+
+
+def test_cameras_near_one_are_no_farther_from_it_than_the_others():
+    cameras = np.repeat(np.eye(4)[None], 8, 0)
+    cameras[:, :3, 3] = np.random.default_rng(0).normal(size=(8, 3))
+    for seed in range(8):
+        chosen = near_one(cameras, 3, np.random.default_rng(seed))
+        centre = cameras[chosen[0], :3, 3]
+        distance = np.linalg.norm(cameras[:, :3, 3] - centre, axis=-1)
+        assert distance[chosen[0]] == 0
+        assert distance[chosen].max() <= np.delete(distance, chosen).min()
+    assert sorted(near_one(cameras, 8, np.random.default_rng(0))) == list(range(8))
 
 
 def test_cut_takes_the_middle():
