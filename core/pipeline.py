@@ -114,10 +114,8 @@ def resolution_warnings(config: ModelConfig, resolution: int) -> list[str]:
     smallest, largest = config.resolution_range
     if smallest <= resolution <= largest:
         return []
-    return [
-        f"The model {config.title} was checked at {smallest} to {largest} pixels: at {resolution} its depth and "
-        "cameras may be wrong."
-    ]
+    checked = f"{smallest} pixels" if smallest == largest else f"{smallest} to {largest} pixels"
+    return [f"{config.title} was checked at {checked}: at {resolution} expect worse depth and cameras."]
 
 
 def _folder_for_copies() -> tempfile.TemporaryDirectory[str]:

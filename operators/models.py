@@ -14,7 +14,6 @@ import bpy
 from ..core.errors import WeightsError
 from ..core.model.config import ModelConfig
 from ..core.model.presets import PRESETS, TENSORS, megabytes, parse_config, preset_name
-from ..core.types import Request
 from .context import Outcome
 
 AUTOMATIC: Final = "AUTOMATIC"
@@ -170,18 +169,6 @@ def licence(name: str) -> str:
 def is_non_commercial(name: str) -> bool:
     """Tell whether a model's weights must not be used commercially."""
     return "-NC-" in licence(name)
-
-
-def resolution_warning(request: Request) -> str | None:
-    """Say so where pictures are to be seen at a size that the model was not checked at."""
-    config = config_of(request.model)
-    if config is None or request.resolution is None:
-        return None
-    smallest, largest = config.resolution_range
-    if smallest <= request.resolution <= largest:
-        return None
-    checked = f"{smallest} pixels" if smallest == largest else f"{smallest} to {largest} pixels"
-    return f"{config.title} was checked at {checked}: at {request.resolution} expect worse depth and cameras."
 
 
 def cache_folder(variables: Mapping[str, str]) -> Path:

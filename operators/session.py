@@ -28,7 +28,6 @@ from ..core.worker.protocol import (
     WarningMessage,
 )
 from .devices import devices
-from .models import resolution_warning
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +101,6 @@ class Run(Task):
 
     def __init__(self, worker: Worker, request: Request, folder: Path) -> None:
         super().__init__("Starting")
-        warning = resolution_warning(request)
-        self.warnings += [warning] if warning else []
         self._worker = worker
         self._device = request.device
         self._folder = folder

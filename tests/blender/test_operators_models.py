@@ -5,7 +5,6 @@ import pytest
 
 from image_to_scene.core.errors import WeightsError
 from image_to_scene.core.model.presets import PRESETS
-from image_to_scene.core.types import Request
 from image_to_scene.operators import models
 from image_to_scene.operators.settings import model_from
 
@@ -120,16 +119,6 @@ def test_the_cache_is_where_hugging_face_has_it(variables, folder):
     assert models.cache_folder(variables).as_posix() == folder
 
 
-@pytest.mark.parametrize("resolution", [None, 504, 700, 896])
-def test_checked_resolutions_pass(resolution):
-    assert models.resolution_warning(Request((), model="base", resolution=resolution)) is None
-
-
-@pytest.mark.parametrize("resolution", [14, 490, 910])
-def test_unchecked_resolutions_are_warned_of(resolution):
-    assert str(resolution) in models.resolution_warning(Request((), model="base", resolution=resolution))
-
-
 def test_a_folder_s_own_range_counts(tmp_path):
     network = {
         "backbone": {"embed_dim": 64, "depth": 4, "num_heads": 2, "out_layers": [0, 1, 2, 3]},
@@ -138,9 +127,7 @@ def test_a_folder_s_own_range_counts(tmp_path):
         "resolution_range": [84, 168],
     }
     (tmp_path / "config.json").write_text(json.dumps({"model_name": "mine", "config": network}))
-    request = Request((), model=str(tmp_path), resolution=168)
-    assert models.resolution_warning(request) is None
-    assert "84 to 168" in models.resolution_warning(Request((), model=str(tmp_path), resolution=504))
+    assert models.config_of(str(tmp_path)).resolution_range == (84, 168)
 
 
 @pytest.mark.parametrize("content", [None, "not json", "[]", '{"config": {"backbone": 3}}'])
@@ -149,4 +136,3 @@ def test_a_folder_that_tells_nothing_is_left_to_the_run(tmp_path, content):
         (tmp_path / "config.json").write_text(content)
     assert models.config_of(str(tmp_path)) is None
     assert models.licence(str(tmp_path)) == "unknown"
-    assert models.resolution_warning(Request((), model=str(tmp_path), resolution=504)) is None

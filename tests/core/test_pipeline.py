@@ -137,7 +137,7 @@ def test_ray_cameras_are_rigid_and_rebased(joint, pictures):
 
 def test_a_resolution_never_checked_is_told(joint, pictures):
     (result,) = reconstruct(Request(views(pictures[:1]), model=joint, resolution=168))
-    assert "checked at 70 to 126" in result.facts["warnings"][0]
+    assert "checked at 70 to 126 pixels: at 168" in result.facts["warnings"][0]
     (result,) = reconstruct(Request(views(pictures[:1]), model=joint))
     assert not result.facts["warnings"]
 
