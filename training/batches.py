@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from core.geometry.cameras import invert_rigid, normalise_for_tokens
 from core.model.camera_head import CameraEncoding, encode_cameras
@@ -70,6 +71,17 @@ def cut(array: NDArray[Any], size: tuple[int, int], axis: int) -> NDArray[Any]:
     index: list[slice] = [slice(None)] * array.ndim
     index[axis], index[axis + 1] = slice(top, top + size[1]), slice(left, left + size[0])
     return array[tuple(index)]
+
+
+def shrink(images: NDArray[np.uint8], depth: Array, K: Array, side: int) -> tuple[NDArray[np.uint8], Array, Array]:
+    """Bring square views [V, H, W, ...] to another side: colours averaged, depth taken where pixel centres fall."""
+    if (drawn := images.shape[1]) == side:
+        return images, depth, K
+    planes = torch.from_numpy(images).movedim(-1, 1).float()
+    smaller = functional.interpolate(planes, (side, side), mode="bilinear", antialias=True).round().byte()
+    places = ((np.arange(side) + 0.5) * drawn / side).astype(int)
+    factor = np.diag((side / drawn, side / drawn, 1.0))
+    return smaller.movedim(1, -1).numpy(), depth[:, places[:, None], places], factor @ K
 
 
 def recolour(images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.float32]:
@@ -151,8 +163,9 @@ class Sampler:
         cameras = data.world_from_camera[scene]
         around = near_one(cameras, max(views, round(pick(lesson.reach, random) * len(cameras))), random)
         chosen = random.permutation(around)[:views]
-        images, depth = cut(data.images[scene][chosen], size, 1), cut(data.depth[scene][chosen], size, 1)
         cameras, K = cameras[chosen], data.image_from_camera[scene][chosen].copy()
+        images, depth, K = shrink(data.images[scene][chosen], data.depth[scene][chosen], K, max(size))
+        images, depth = cut(images, size, 1), cut(depth, size, 1)
         K[:, :2, 2] = size[0] / 2, size[1] / 2
         if random.random() < 0.5:
             images, depth, cameras = mirror(images, depth, cameras)

@@ -129,8 +129,8 @@ class Recipe:
     schedule: Schedule
     lessons: tuple[Lesson, ...]
     sizes: tuple[tuple[tuple[int, int], float], ...]
-    """(width, height) of a batch's pictures, with odds: centred cuts of the squares that are drawn. The first is the
-    one that is watched."""
+    """(width, height) of a batch's pictures, with odds: the squares that are drawn, brought to the longer side and cut
+    in their middle to the shorter. The first is the one that is watched."""
     tokens_per_step: int
     """Patches of a batch, about: fewer scenes where pictures are larger or have more views."""
     helpers: Helpers | None = None

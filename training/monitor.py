@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.model.network import Network
 
-from .batches import Batch, collate, cut
+from .batches import Batch, collate, cut, shrink
 from .config import Recipe
 from .data import DataFolder
 from .learner import Learner, Machine
@@ -24,10 +24,11 @@ CHOSEN = (0, 2, 5, 7)
 def held_out_batch(data: DataFolder, scene: int, size: tuple[int, int]) -> Batch:
     """Four views of a scene, as they are."""
     chosen = list(CHOSEN)
-    images = cut(data.images[scene][chosen], size, 1).astype(np.float32) / 255
     K = data.image_from_camera[scene][chosen].copy()
+    images, depth, K = shrink(data.images[scene][chosen], data.depth[scene][chosen], K, max(size))
     K[:, :2, 2] = size[0] / 2, size[1] / 2
-    return collate([(images, cut(data.depth[scene][chosen], size, 1), data.world_from_camera[scene][chosen], K)])
+    pixels = cut(images, size, 1).astype(np.float32) / 255
+    return collate([(pixels, cut(depth, size, 1), data.world_from_camera[scene][chosen], K)])
 
 
 @torch.no_grad()

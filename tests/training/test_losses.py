@@ -10,7 +10,7 @@ from core.geometry.rays import rays_from_cameras
 from core.model.camera_head import CameraEncoding, encode_cameras
 from core.model.dense_head import DenseMaps
 from training.auxiliary import lookup_loss, match_loss, patch_centres, true_matches
-from training.batches import collate, cut, mean_distance, mirror, near_one, pick
+from training.batches import collate, cut, mean_distance, mirror, near_one, pick, shrink
 from training.config import StudentObjective
 from training.data import make_shots
 from training.losses import (
@@ -229,6 +229,17 @@ def test_cameras_near_one_are_no_farther_from_it_than_the_others():
         assert distance[chosen[0]] == 0
         assert distance[chosen].max() <= np.delete(distance, chosen).min()
     assert sorted(near_one(cameras, 8, np.random.default_rng(0))) == list(range(8))
+
+
+def test_a_smaller_picture_shows_the_same():
+    """Depth and intrinsics of a drawn half agree with the same view drawn at half the size."""
+    large, small = (make_shots(4, chosen=(0, 5), size=(side, side)) for side in (84, 42))
+    images, depth, K = shrink(large.images, large.depth, large.image_from_camera, 42)
+    np.testing.assert_allclose(K, small.image_from_camera)
+    known = (depth > 0) & (small.depth > 0)
+    assert np.mean(np.abs(depth - small.depth)[known] < 0.05 * small.depth[known]) > 0.9  # but for edges
+    assert np.mean(np.abs(images.astype(float) - small.images)) < 6
+    assert shrink(small.images, small.depth, K, 42)[0] is small.images
 
 
 def test_cut_takes_the_middle():

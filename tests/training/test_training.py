@@ -118,6 +118,16 @@ def test_a_run_that_was_put_aside_has_the_losses_of_one_that_never_stopped(start
     assert second.facts() | {"seconds": 0} == whole.facts() | {"seconds": 0}
 
 
+def test_the_teachers_labels_begin_at_their_step(start):
+    """Until then the run is the one without a teacher, and cameras and rays never hear of it."""
+    taught = start("paper")
+    alone = start("paper", objective=replace(RECIPES["paper"].objective, teacher_from=1.0))
+    for _ in range(5):
+        assert taught.advance() == alone.advance()
+    with_labels, without = taught.advance(), alone.advance()
+    assert {name for name, value in without.items() if value != with_labels[name]} == {"depth", "point", "gradient"}
+
+
 def test_phases_of_a_run_have_the_terms_they_should(start):
     """Helpers alone, cameras, dense head; the average only moves when the network does."""
     names = {"depth", "ray", "point", "gradient", "camera"}
@@ -253,7 +263,7 @@ def test_a_recipe_and_what_it_is_given_must_go_together(data, start, teacher_net
 
 
 def test_every_recipe_is_a_file_and_says_its_run():
-    assert recipes.names() == ["nano", "nano_onward", "paper", "teacher"]
+    assert recipes.names() == ["nano", "nano_onward", "paper", "paper_teacher", "teacher"]
     for name in recipes.names():
         recipe = recipes.load(name)
         assert recipe.lessons[-1].until == 1

@@ -5,9 +5,10 @@ Its figures: 200 000 steps on 128 GPUs, the learning rate rising to 2e-4 over 8 
 
 Where it is silent, this is ours: the confidence's λ, the fall of the learning rate, AdamW's weight decay, clipping,
 the running average, 2 to 18 views at every size (said of 504 × 504), and the tokens of a step (of one GPU, not of 128).
-The paper starts from DINOv2: without `--weights FOLDER`, a checkpoint of this network, the run starts from nothing.
+Given cameras have the unit of their own distances, as at prediction, where no points are known yet. The paper starts
+from DINOv2: without `--weights FOLDER`, a checkpoint of this network, the run starts from nothing.
 
-Data: `python -m training.data --folder DATA --scenes N --side 896 --views 18`.
+Data: `python -m training.data --folder DATA --scenes N --side 896 --views 18`. Teacher: `paper_teacher`.
 """
 
 from core.model.presets import PRESETS
@@ -15,6 +16,16 @@ from core.model.presets import PRESETS
 from ..config import Lesson, Recipe, Schedule, StudentObjective
 
 STEPS = 200_000
+SIZES = (
+    ((504, 504), 1.0),
+    ((504, 378), 1.0),
+    ((504, 336), 1.0),
+    ((504, 280), 1.0),
+    ((336, 504), 1.0),
+    ((896, 504), 1.0),
+    ((756, 504), 1.0),
+    ((672, 504), 1.0),
+)
 
 RECIPE = Recipe(
     name="da3-base",
@@ -22,18 +33,6 @@ RECIPE = Recipe(
     objective=StudentObjective(teacher_from=120_000 / STEPS),
     schedule=Schedule(learning_rate=2e-4, steps=STEPS, warm_up=8_000 / STEPS, hold=8_000 / STEPS),
     lessons=(Lesson(views=tuple((count, 1.0) for count in range(2, 19))),),
-    sizes=tuple(
-        (size, 1.0)
-        for size in (
-            (504, 504),
-            (504, 378),
-            (504, 336),
-            (504, 280),
-            (336, 504),
-            (896, 504),
-            (756, 504),
-            (672, 504),
-        )
-    ),
+    sizes=SIZES,
     tokens_per_step=18 * 36 * 36,
 )

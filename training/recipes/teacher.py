@@ -1,7 +1,6 @@
-"""The teacher: a single-view network of ours, larger than nano, with the paper's objective (arXiv 2511.10647 §4.1).
+"""A teacher for nano: `paper_teacher` with a network and pictures that two CPU cores can train.
 
-Without the paper's object mask: our scenes have none without a background, and the official networks answer none. The
-smallest regions are left out: at 126 pixels a 64th of the half diagonal is one pixel.
+The smallest regions are left out: at 126 pixels a 64th of the half diagonal is one pixel.
 """
 
 from core.model.config import BackboneConfig, HeadConfig, NetworkConfig
