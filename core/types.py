@@ -13,7 +13,7 @@ Conventions, stated once for the whole package:
   for cameras.
 * "Source pixels" are those of the picture after its EXIF rotation; "model pixels" those the network saw.
 
-This module imports numpy only: Blender's process and the worker share it.
+This module needs numpy only: Blender's process and the worker share it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .imaging.kinds import is_movie
 
 FloatArray = NDArray[np.floating[Any]]
 ByteArray = NDArray[np.uint8]
@@ -202,7 +204,7 @@ class ReconstructedView:
     @property
     def name(self) -> str:
         """What to call the view: its file's stem, of a movie's frame with the time."""
-        is_frame = self.time is not None and self.texture != self.source
+        is_frame = self.time is not None and is_movie(self.source)
         return f"{self.source.stem} {self.time:.3f}s" if is_frame else self.source.stem
 
 

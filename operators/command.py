@@ -28,10 +28,10 @@ from .context import scene_of
 from .given_cameras import views_with_cameras
 from .input_arguments import items_from
 from .inputs import Inputs, views_from
-from .inputs.clips import scene_rate
 from .output import take_output
 from .runtime import worker_python
 from .scene import BuiltScene, export_glb, match_render, run_through
+from .scene.clips import scene_rate
 from .session import Run, count_points, session
 from .usage import UsageError
 from .work import Order, work

@@ -14,7 +14,7 @@ from ..core.types import FloatArray, View
 from .context import scene_of
 from .inputs import Item, files
 from .inputs.backgrounds import SAME_SHAPE
-from .inputs.cameras import gives_frames, render_lens, world_from_camera
+from .inputs.cameras import in_order, items_of, render_lens, world_from_camera
 
 
 def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
@@ -91,32 +91,18 @@ def camera_items(file: Path) -> list[Item]:
     cameras = _open_cameras(file)
     if not cameras:
         raise CameraError(f"{file.name} has no cameras in its scene: choose another, or name pictures with --images.")
-    scene = scene_of(bpy.context)
-    first, last = scene.frame_start, scene.frame_end
-    return [
-        Item(
-            camera.name,
-            "CAMERA",
-            camera=camera,
-            is_animated=gives_frames(camera),
-            clip_first=first,
-            clip_last=last,
-            frame_start=first,
-            frame_end=last,
-        )
-        for camera in cameras
-    ]
+    return items_of(cameras, scene_of(bpy.context))
 
 
 def _open_cameras(file: Path) -> list[bpy.types.Object]:
-    """Open a .blend and list its scene's cameras in the order of their names."""
+    """Open a .blend and list its scene's cameras in natural order of their names."""
     if not file.is_file():
         raise CameraError(f"The cameras' file {file} does not exist: name a .json or a .blend.")
     try:
         bpy.ops.wm.open_mainfile(filepath=str(file.resolve()), load_ui=False, use_scripts=False)
     except RuntimeError as error:
         raise CameraError(f"The cameras' file {file.name} cannot be opened by this Blender ({error}).") from error
-    return sorted((item for item in scene_of(bpy.context).objects if item.type == "CAMERA"), key=lambda item: item.name)
+    return in_order(item for item in scene_of(bpy.context).objects if item.type == "CAMERA")
 
 
 def view_from_camera(picture: Path, camera: bpy.types.Object, scene: bpy.types.Scene) -> View:

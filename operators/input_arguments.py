@@ -14,7 +14,7 @@ from ..core.errors import ImageError
 from .context import scene_of
 from .given_cameras import camera_items
 from .inputs import Item, files
-from .inputs.clips import scene_rate
+from .scene.clips import scene_rate
 from .usage import UsageError, amount, positive
 
 ALPHA: Final = "alpha"

@@ -169,8 +169,7 @@ class IMAGETOSCENE_OT_add_cameras(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> Outcome:
         """Append them in natural order of their names; of one that moves, frames of the scene's range."""
         chosen = [item for item in context.selected_objects if item.type == "CAMERA"]
-        chosen.sort(key=lambda item: files.natural(Path(item.name)))
-        append(settings_of(context), [_camera_item(camera, scene_of(context)) for camera in chosen])
+        append(settings_of(context), cameras.items_of(chosen, scene_of(context)))
         return {"FINISHED"}
 
 
@@ -285,17 +284,6 @@ def append(settings: Any, items: Iterable[Item]) -> None:
 def _shown(context: bpy.types.Context) -> bpy.types.Image | None:
     """Return the image that the image editor shows; None elsewhere."""
     return getattr(context.space_data, "image", None)
-
-
-def _camera_item(camera: bpy.types.Object, scene: bpy.types.Scene) -> Item:
-    return Item(
-        camera.name,
-        "CAMERA",
-        camera=camera,
-        is_animated=cameras.gives_frames(camera),
-        frame_start=scene.frame_start,
-        frame_end=scene.frame_end,
-    )
 
 
 def _identity(item: Any) -> tuple[object, ...]:

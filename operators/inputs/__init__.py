@@ -16,6 +16,7 @@ import bpy
 from ...core.errors import ImageError
 from ...core.types import View
 from ..context import scene_of
+from ..scene.clips import scene_rate
 from ..session import session
 from . import cameras, clips, files, images, lenses, masks
 from .item import Item, PictureItem
@@ -90,7 +91,7 @@ def _pictures_of(item: Any, context: bpy.types.Context) -> list[View]:
     if item.kind == "MOVIE":
         return clips.movie_views(item)
     if item.kind == "SEQUENCE":
-        return clips.sequence_views(item, clips.scene_rate(scene_of(context)))
+        return clips.sequence_views(item, scene_rate(scene_of(context)))
     if item.kind == "IMAGE":
         return [View(images.picture_of(item.image))]
     return [View(Path(bpy.path.abspath(item.path)))]
@@ -100,8 +101,9 @@ def _with_mask(item: Any, view: View, context: bpy.types.Context) -> View:
     if item.mask_kind == "NONE":
         return view
     scene = scene_of(context)
-    frame = None if view.time is None else round(scene.frame_start + view.time * clips.scene_rate(scene))
-    return replace(view, mask=masks.mask_of(item, view.path, context, frame=frame))
+    frame = None if view.time is None else round(scene.frame_start + view.time * scene_rate(scene))
+    number = clips.movie_frame(item, view) if item.kind == "MOVIE" else None
+    return replace(view, mask=masks.mask_of(item, view.path, context, frame=frame, number=number))
 
 
 def _with_lens(item: Any, found: list[View], context: bpy.types.Context) -> list[View]:

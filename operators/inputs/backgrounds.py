@@ -93,9 +93,10 @@ def pictures(backdrop: Backdrop) -> Iterator[Any]:
     if source.source == "SEQUENCE":
         yield lambda frame: _existing(_sequence_file(backdrop, _number(backdrop, frame)), source)
     elif source.source == "MOVIE":
-        folder = session.folder("frames")
+        folder = session.folder("frames") / str(source.session_uid)
+        name = images.file_name(Path(source.filepath).stem)
         with compositor(backdrop.size, lambda tree: _node(tree, backdrop), "Standard") as scene:
-            yield lambda frame: _decoded(scene, frame, folder / f"{_key(source)} {_number(backdrop, frame):04d}.png")
+            yield lambda frame: _decoded(scene, frame, folder / f"{name} {_number(backdrop, frame):04d}.png")
     else:
         yield lambda _frame: images.picture_of(source, as_shown=True)
 
@@ -204,7 +205,3 @@ def _node(tree: Any, backdrop: Backdrop) -> Any:
         setattr(node, name, getattr(backdrop.user, name))
     node.use_auto_refresh = True
     return node.outputs[0]
-
-
-def _key(source: Any) -> str:
-    return f"{bpy.path.clean_name(Path(source.filepath).stem)} {source.session_uid}"

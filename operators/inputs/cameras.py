@@ -4,7 +4,7 @@ Nothing of the scene changes: other frames are looked at in a copy of it, see `s
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +25,11 @@ from ...core.imaging.kinds import is_movie
 from ...core.types import FloatArray, View
 from ..context import scene_of
 from ..scene.cameras import read_lens
+from ..scene.clips import scene_rate
 from ..session import session
-from . import backgrounds, clips, tracking
+from . import backgrounds, clips, files, images, tracking
 from .backgrounds import Backdrop, Frame
+from .item import Item
 from .stage import evaluated, prepare_render, stage, write_frame
 
 PictureAt = Callable[[int], Path]
@@ -78,6 +80,34 @@ def check_pictures(views: Sequence[View]) -> None:
             raise CameraError(f"{view.path.name} is the picture of two cameras: give each its own picture.")
         if view.world_from_camera is not None:
             seen.add(key)
+
+
+def items_of(cameras: Iterable[bpy.types.Object], scene: bpy.types.Scene) -> list[Item]:
+    """Make an entry of each camera, in natural order of their names; those that move give frames of the scene's range.
+
+    Args:
+        cameras: Of the scene.
+        scene: Its range is the entries'.
+    """
+    first, last = scene.frame_start, scene.frame_end
+    return [
+        Item(
+            camera.name,
+            "CAMERA",
+            camera=camera,
+            is_animated=gives_frames(camera),
+            clip_first=first,
+            clip_last=last,
+            frame_start=first,
+            frame_end=last,
+        )
+        for camera in in_order(cameras)
+    ]
+
+
+def in_order(cameras: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
+    """Sort cameras in natural order of their names."""
+    return sorted(cameras, key=lambda camera: files.natural(Path(camera.name)))
 
 
 def gives_frames(camera: bpy.types.Object) -> bool:
@@ -179,7 +209,7 @@ def _pictures(backdrop: Backdrop | None, camera: bpy.types.Object, copy: bpy.typ
         return
     prepare_render(copy)
     folder = Path(tempfile.mkdtemp(dir=session.folder("renders")))  # an earlier run may still need its own
-    name = bpy.path.clean_name(camera.name)
+    name = images.file_name(camera.name)
     yield lambda frame: write_frame(copy, folder / f"{name} {frame:04d}.png")
 
 
@@ -195,7 +225,7 @@ def _still(camera: bpy.types.Object, backdrop: Backdrop, context: bpy.types.Cont
 def _at_frame(item: Any, frame: int, backdrop: Backdrop | None, copy: bpy.types.Scene, picture_at: PictureAt) -> View:
     """Read a camera in a copy of its scene; a picture that is rendered is rendered of the very same moment."""
     camera = evaluated(item.camera, copy, frame)
-    time = (frame - copy.frame_start) / clips.scene_rate(copy) if item.is_animated else None
+    time = (frame - copy.frame_start) / scene_rate(copy) if item.is_animated else None
     view = _view(Path(), camera, copy, backdrop, time)
     return replace(view, path=picture_at(frame))  # rendering makes an end of the evaluated camera
 

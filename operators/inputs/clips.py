@@ -1,9 +1,7 @@
 """Movies and numbered sequences: which of their frames take part, and when they are shown."""
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,24 +10,12 @@ import bpy
 
 from ...core.errors import ImageError
 from ...core.types import View
+from ..scene.clips import NUMBER
 
-NUMBER: Final = re.compile(r"(\d+)(?!.*\d)")
-"""The last number in a file's stem counts its frame."""
 ROUNDING: Final = 1e-4
 """Part of a frame by which a moment may miss it."""
 NAMED: Final = 8
 """Missing frames that an error names one by one."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What is to be known of a movie or sequence before its frames are chosen."""
-
-    first: int
-    """Number of the first frame: of a sequence by its file's name, of a movie 1."""
-    last: int
-    rate: float
-    """A movie's frames per second; 0 for a sequence, which has the scene's."""
 
 
 @dataclass(frozen=True)
@@ -79,33 +65,16 @@ def numbered(files: Iterable[Path]) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def read_movie(path: Path) -> Clip:
-    """Look into a movie: how many frames, and how many a second.
-
-    Raises:
-        ImageError: It is missing, or Blender cannot read it.
-    """
-    with _movie(path) as clip:
-        return Clip(1, clip.frame_duration, clip.fps)
-
-
-def movie_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of a movie's frames, in pixels.
-
-    Raises:
-        ImageError: It is missing, or Blender cannot read it.
-    """
-    with _movie(path) as clip:
-        return clip.size[0], clip.size[1]
-
-
 def frames_of(item: Any) -> list[int]:
     """Choose an item's frames, by number: from its range, by step or by count. Reads no file.
 
     Args:
-        item: A `PictureItem` or `Item` of kind MOVIE or SEQUENCE, or an animated CAMERA, whose frames are the scene's.
+        item: A `PictureItem` or `Item` of kind MOVIE or SEQUENCE, whose range ends where the clip does, or an animated
+            CAMERA, whose frames are the scene's.
     """
     first, last = item.frame_start, item.frame_end
+    if item.kind != "CAMERA":
+        first, last = max(first, item.clip_first), min(last, item.clip_last)
     if last < first:
         return []
     if item.pick == "COUNT":
@@ -127,6 +96,11 @@ def movie_views(item: Any) -> list[View]:
     return [View(path, time=(frame - 1) / item.clip_rate) for frame in _chosen(item)]
 
 
+def movie_frame(item: Any, view: View) -> int:
+    """Return which frame of its movie a view of `movie_views` is, counted from 1."""
+    return 1 + round((view.time or 0.0) * float(item.clip_rate))
+
+
 def sequence_views(item: Any, rate: float) -> list[View]:
     """Return a view for every chosen frame of a sequence.
 
@@ -143,27 +117,6 @@ def sequence_views(item: Any, rate: float) -> list[View]:
     return [View(files[frame], time=(frame - item.clip_first) / rate) for frame in frames]
 
 
-def scene_rate(scene: bpy.types.Scene) -> float:
-    """Return a scene's frames per second."""
-    return scene.render.fps / scene.render.fps_base
-
-
-@contextmanager
-def _movie(path: Path) -> Iterator[bpy.types.MovieClip]:
-    """Load a movie as a clip, and remove the clip again."""
-    problem = f'"{path}" cannot be read as a movie: replace it, or take it off the list.'
-    try:
-        clip = bpy.data.movieclips.load(str(path))
-    except RuntimeError as error:
-        raise ImageError(problem) from error
-    try:
-        if clip.size[0] < 1 or clip.frame_duration < 1 or clip.fps <= 0.0:
-            raise ImageError(problem)
-        yield clip
-    finally:
-        bpy.data.movieclips.remove(clip)
-
-
 def _spread(first: int, last: int, count: int) -> list[int]:
     """Spread numbers evenly from the first to the last, both included; no number twice."""
     count = min(count, last - first + 1)
@@ -173,8 +126,7 @@ def _spread(first: int, last: int, count: int) -> list[int]:
 
 
 def _chosen(item: Any) -> list[int]:
-    """Return an item's frames, which must be of its clip."""
-    frames = [frame for frame in frames_of(item) if item.clip_first <= frame <= item.clip_last]
+    frames = frames_of(item)
     if not frames:
         raise ImageError(
             f"No frame of {item.name} is chosen: it has the frames {item.clip_first} to {item.clip_last}, and its "

@@ -10,6 +10,7 @@ import bpy
 
 from ...core.errors import ImageError
 from ...core.imaging.kinds import MOVIE_SUFFIXES, is_movie
+from ..scene.clips import read_movie
 from . import clips, exif, headers
 from .item import Item
 
@@ -92,8 +93,8 @@ def movie_item(path: Path) -> Item:
     Raises:
         ImageError: Blender cannot read it.
     """
-    clip = clips.read_movie(path)
-    return Item(path.name, "MOVIE", str(path), frame_end=clip.last, clip_last=clip.last, clip_rate=clip.rate)
+    movie = read_movie(path)
+    return Item(path.name, "MOVIE", str(path), frame_end=movie.length, clip_last=movie.length, clip_rate=movie.rate)
 
 
 def sequence_item(files: Sequence[Path]) -> Item:
@@ -114,7 +115,7 @@ def size_of(path: Path) -> tuple[int, int]:
         ImageError: Blender cannot read it.
     """
     if is_movie(path):
-        return clips.movie_size(path)
+        return read_movie(path).size
     width, height = headers.stored_size(path) or _decoded_size(path)
     return (height, width) if exif.is_on_its_side(path) else (width, height)
 

@@ -13,6 +13,8 @@ from . import exif, files
 
 ODD: Final = '<>:"/\\|?*'
 """What a file's name must not hold on some systems."""
+LONGEST: Final = 60
+"""Letters of a file's name that are kept: systems have names of 255 bytes, and paths of 260 letters."""
 
 
 def picture_of(image: bpy.types.Image | None, *, as_shown: bool = False) -> Path:
@@ -38,7 +40,12 @@ def picture_of(image: bpy.types.Image | None, *, as_shown: bool = False) -> Path
     if 0 in image.size:
         raise ImageError(f"The image {image.name} has no pixels to read: save it as a picture and add its file.")
     folder = session.folder("images") / str(image.session_uid)
-    return _write_png(image, folder / f"{_safe(image.name)}.png")
+    return _write_png(image, folder / f"{file_name(image.name)}.png")
+
+
+def file_name(name: str) -> str:
+    """Return what a file may be called after a data-block, on every system."""
+    return "".join("_" if letter in ODD or ord(letter) < 32 else letter for letter in name[:LONGEST]).strip(" .") or "_"
 
 
 def _is_its_file(image: bpy.types.Image, path: Path) -> bool:
@@ -90,7 +97,3 @@ def _display(rgba: FloatArray, *, is_premultiplied: bool) -> FloatArray:
     curved = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * colour ** (1 / 2.4) - 0.055)
     shown: FloatArray = np.concatenate([curved, np.clip(rgba[:, 3:], 0.0, 1.0)], axis=1).astype(np.float32)
     return shown
-
-
-def _safe(name: str) -> str:
-    return "".join("_" if letter in ODD or ord(letter) < 32 else letter for letter in name).strip(" .") or "image"

@@ -7,24 +7,28 @@ from typing import Any, Final
 import bpy
 
 from ...core.errors import ImageError
+from ...core.imaging.kinds import is_movie
 from ...core.types import Mask
 from ..context import scene_of
 from ..session import session
-from . import clips, files
+from . import clips, files, images
 from .stage import compositor, write_frame
 
 LONGEST: Final = 1024
 """Longest side of a rasterised mask, pixels: more than any network sees."""
 
 
-def mask_of(item: Any, picture: Path, context: bpy.types.Context, *, frame: int | None = None) -> Mask | None:
+def mask_of(
+    item: Any, picture: Path, context: bpy.types.Context, *, frame: int | None = None, number: int | None = None
+) -> Mask | None:
     """Return what masks one picture of an entry.
 
     Args:
         item: A `PictureItem` or `Item`.
-        picture: The picture's file.
+        picture: The picture's file, or its movie's.
         context: Of the scene whose current frame an animated mask is taken at,
         frame: unless this one is meant.
+        number: Of the picture among its clip's. None: the one in its name.
 
     Raises:
         ImageError: The mask is gone, or has no file for this picture.
@@ -33,34 +37,35 @@ def mask_of(item: Any, picture: Path, context: bpy.types.Context, *, frame: int 
     if item.mask_kind == "ALPHA":
         return Mask(picture, "alpha", item.mask_inverted)
     if item.mask_kind == "FILE":
-        return Mask(_file(item, picture), inverted=item.mask_inverted)
+        return Mask(_file(item, picture, number), inverted=item.mask_inverted)
     if item.mask_kind == "MASK":
         moment = scene_of(context).frame_current if frame is None else frame
         return Mask(_rasterised(item, picture, moment), inverted=item.mask_inverted)
     return None
 
 
-def _file(item: Any, picture: Path) -> Path:
-    """Find the mask's file: it may be one for all pictures, or a folder or numbered files with one for each."""
+def _file(item: Any, picture: Path, number: int | None) -> Path:
+    """Find the mask's file: of several pictures it may be one for all, or a folder or numbered files, one for each."""
     path = Path(bpy.path.abspath(item.mask_path)) if item.mask_path else None
     if path is None or not path.exists():
         raise ImageError(f'The mask "{item.mask_path}" of {item.name} is missing: choose another file.')
+    if number is None and (parts := clips.split(picture)):
+        number = int(parts[1])
     if path.is_dir():
-        return _in_folder(path, picture)
-    number = clips.split(picture)
-    beside = clips.numbered_files(path) if number else {}
+        return _in_folder(path, picture, number)
+    has_frames = item.kind in {"MOVIE", "SEQUENCE"} or item.is_animated
+    beside = clips.numbered_files(path) if has_frames and not is_movie(path) else {}
     if number is None or len(beside) < 2:
         return path
-    return _found(beside.get(int(number[1])), picture, path)
+    return _found(beside.get(number), picture, path)
 
 
-def _in_folder(folder: Path, picture: Path) -> Path:
+def _in_folder(folder: Path, picture: Path, number: int | None) -> Path:
     """Find the mask of a picture's name, else of its number."""
-    inside = [path for path in folder.iterdir() if path.suffix.lower() in files.PICTURE_SUFFIXES]
+    inside = files.in_folder(folder)
     named = [path for path in inside if path.stem == picture.stem]
-    number = clips.split(picture)
-    if number and not named:
-        named = [path for path in inside if (parts := clips.split(path)) and int(parts[1]) == int(number[1])]
+    if number is not None and not named:
+        named = [path for path in inside if (parts := clips.split(path)) and int(parts[1]) == number]
     return _found(named[0] if len(named) == 1 else None, picture, folder)
 
 
@@ -87,4 +92,4 @@ def _rasterised(item: Any, picture: Path, frame: int) -> Path:
 
     with compositor(size, add_source, "Raw") as scene:
         scene.frame_set(frame)
-        return write_frame(scene, folder / f"{bpy.path.clean_name(mask.name)} {frame:04d}.png", colours="BW")
+        return write_frame(scene, folder / f"{images.file_name(mask.name)} {frame:04d}.png", colours="BW")

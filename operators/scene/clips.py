@@ -1,4 +1,4 @@
-"""Which views are frames of one clip, and the clip itself as Blender shows it behind a camera."""
+"""What Blender tells of movies, which views are frames of one clip, and the clip as it is shown behind a camera."""
 
 import re
 from collections.abc import Sequence
@@ -8,16 +8,29 @@ from typing import Any, Final
 
 import bpy
 
+from ...core.errors import ImageError
 from ...core.imaging.kinds import is_movie
 from ...core.types import ReconstructedView
 from .pictures import make_paths_relative
 
-NUMBER: Final = re.compile(r"\d+(?!.*\d)")
+NUMBER: Final = re.compile(r"(\d+)(?!.*\d)")
 """The last number in a file's stem counts its frame."""
 SAME_FRAME: Final = 0.1
 """Frames by which a picture may be late, where Blender shows one picture a frame."""
 SAME_RATE: Final = 1e-3
 """Part by which two frame rates may differ."""
+
+
+@dataclass(frozen=True)
+class Movie:
+    """What Blender tells of a movie."""
+
+    length: int
+    """Frames, as many as its rate makes of how long it is."""
+    rate: float
+    """Frames per second."""
+    size: tuple[int, int]
+    """(width, height) as Blender shows it, pixels."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,24 @@ class Clip:
 def scene_rate(scene: bpy.types.Scene) -> float:
     """Return a scene's frames per second."""
     return scene.render.fps / scene.render.fps_base
+
+
+def read_movie(path: Path) -> Movie:
+    """Look into a movie.
+
+    Raises:
+        ImageError: It is missing, or Blender cannot read it.
+    """
+    problem = f'"{path}" cannot be read as a movie: replace it, or take it off the list.'
+    try:
+        clip = bpy.data.movieclips.load(str(path.absolute()))
+    except RuntimeError as error:
+        raise ImageError(problem) from error
+    movie = Movie(clip.frame_duration, clip.fps, (clip.size[0], clip.size[1]))
+    bpy.data.movieclips.remove(clip)
+    if movie.size[0] < 1 or movie.length < 1 or movie.rate <= 0.0:
+        raise ImageError(problem)
+    return movie
 
 
 def clips_of(views: Sequence[ReconstructedView], start: float, rate: float) -> list[Clip]:
@@ -107,15 +138,11 @@ def show_clip(background: Any, clip: Clip, views: Sequence[ReconstructedView]) -
 
 def _first_of_movie(source: Path, clip: Clip, views: Sequence[ReconstructedView]) -> int | None:
     """Return the number of the frame at the clip's start; None where Blender would show others, or turned ones."""
-    if not source.is_file():
-        return None
     try:
-        movie = bpy.data.movieclips.load(str(source.absolute()))
-    except RuntimeError:
+        movie = read_movie(source)
+    except ImageError:
         return None
-    size, rate = tuple(movie.size), movie.fps
-    bpy.data.movieclips.remove(movie)
-    fits = size == tuple(views[0].source_size) and abs(rate / clip.rate - 1.0) < SAME_RATE
+    fits = movie.size == tuple(views[0].source_size) and abs(movie.rate / clip.rate - 1.0) < SAME_RATE
     return 1 if fits else None
 
 

@@ -55,8 +55,8 @@ def ring(left, bottom, right, top):
     return [(left, bottom), (right, bottom), (right, top), (left, top)]
 
 
-def mask_of(picture, frame=None, **values):
-    return masks.mask_of(Item("shot", **values), picture, bpy.context, frame=frame)
+def mask_of(picture, frame=None, number=None, **values):
+    return masks.mask_of(Item("shot", **values), picture, bpy.context, frame=frame, number=number)
 
 
 def test_no_mask_and_the_alpha_channel(frames):
@@ -74,7 +74,21 @@ def test_one_file_is_for_all(frames, mask_files, tmp_path, save_picture):
 def test_numbered_files_and_folders_belong_to_numbered_pictures(frames, mask_files):
     for path, own in zip(frames, mask_files, strict=True):
         for place in (mask_files[0], own.parent):
-            assert mask_of(path, mask_kind="FILE", mask_path=str(place)).path == own
+            assert mask_of(path, kind="SEQUENCE", mask_kind="FILE", mask_path=str(place)).path == own
+
+
+def test_the_file_named_for_one_picture_is_that_file(frames, mask_files):
+    assert mask_of(frames[2], mask_kind="FILE", mask_path=str(mask_files[0])).path == mask_files[0]
+
+
+def test_a_movies_frames_have_masks_by_their_number(movie, mask_files):
+    item = Item("walk", "MOVIE", str(movie), clip_last=50, clip_rate=25.0, frame_start=7, frame_end=9, pick="STEP",
+                seconds=0.01, mask_kind="FILE")  # fmt: skip
+    for place in (mask_files[0].parent, mask_files[0]):
+        item.mask_path = str(place)
+        assert [view.mask.path for view in views_from([item], bpy.context).views] == mask_files
+    item.mask_path = str(movie)
+    assert {view.mask.path for view in views_from([item], bpy.context).views} == {movie}
 
 
 def test_a_folder_is_searched_by_name_first(frames, mask_files, save_picture):
@@ -86,7 +100,7 @@ def test_masks_that_are_missing_are_named(frames, mask_files):
     mask_files[1].unlink()
     for place in (mask_files[0], mask_files[0].parent):
         with pytest.raises(ImageError, match=r"not exactly one for shot_0008\.png"):
-            mask_of(frames[1], mask_kind="FILE", mask_path=str(place))
+            mask_of(frames[1], kind="SEQUENCE", mask_kind="FILE", mask_path=str(place))
     for path in ("", str(mask_files[1])):
         with pytest.raises(ImageError, match="missing"):
             mask_of(frames[0], mask_kind="FILE", mask_path=path)
