@@ -12,11 +12,13 @@ SECTIONS: Final = (
     (
         "Clean Up",
         "BRUSH_DATA",
-        ("confidence_percentile", "confidence", "depth_jump", "max_distance", "remove_sky", "remove_masked"),
+        ("confidence_percentile", "remove_sky", "remove_masked", "confidence", "depth_jump", "max_distance"),
     ),
     ("Points", "POINTCLOUD_DATA", ("point_size", "point_density")),
     ("Meshes", "MESH_GRID", ("mesh_step",)),
 )
+LIMITS: Final = ("confidence", "depth_jump", "max_distance")
+"""Of which 0 means none."""
 
 
 class IMAGETOSCENE_PT_tuning(bpy.types.Panel):
@@ -50,6 +52,8 @@ class IMAGETOSCENE_PT_tuning(bpy.types.Panel):
             column = layout.column(align=True)
             for name in there:
                 column.prop(settings_of(root), f'["{name}"]', text=controls[name].label)
+            if any(name in LIMITS for name in there):
+                column.label(text="0: no limit", icon="BLANK1")
         layout.operator("image_to_scene.reset_tuning", icon="LOOP_BACK")
 
 

@@ -61,11 +61,13 @@ class Control:
 
 CONTROLS = {
     "confidence_percentile": Control(
-        "Least Sure",
+        "Remove Unsure",
         "confidence",
         "Leave out this percentage of all pixels, those of which the network is least sure",
         {"min": 0.0, "max": 100.0, "precision": 1, "step": 1.0, "subtype": "PERCENTAGE"},
     ),
+    "remove_sky": Control("Remove Sky", "sky", "Leave out what the network takes for sky"),
+    "remove_masked": Control("Remove Masked", "mask", "Leave out what the pictures' masks leave out"),
     "confidence": Control(
         "Min Confidence",
         "confidence",
@@ -73,7 +75,7 @@ CONTROLS = {
         {"min": 0.0, "precision": 2},
     ),
     "depth_jump": Control(
-        "Depth Jump",
+        "Max Depth Jump",
         "depth",
         "Cut where neighbouring depths differ by more than this, as part of the nearer one: smaller cuts more edges; "
         "0 cuts nothing",
@@ -86,8 +88,6 @@ CONTROLS = {
         "0 leaves nothing out",
         {"min": 0.0, "precision": 2},
     ),
-    "remove_sky": Control("Remove Sky", "sky", "Leave out what the network takes for sky"),
-    "remove_masked": Control("Remove Masked", "mask", "Leave out what the pictures' masks leave out"),
     "point_size": Control(
         "Point Size", "points", "Factor on the size of points", {"min": 0.0, "soft_max": 5.0, "precision": 2}
     ),

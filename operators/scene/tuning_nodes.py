@@ -9,13 +9,13 @@ from typing import Any
 from .coarse_mesh import coarse_mesh
 from .nodes import Graph, Input, Socket, output, shared_group
 
-VERSION = 1
+VERSION = 2
 """Of the groups: a file that holds older ones keeps them for its older reconstructions."""
 GEOMETRY = Input("Geometry", "Geometry")
 LEFT_OUT = (
     Input("Min Confidence", "Float", 0.0, 0.0, "Leave out what the network is less sure of than this; 0: nothing"),
-    Input("Least Sure", "Float", 0.0, 0.0, "Leave out this percentage of all pixels, the least sure ones"),
-    Input("Depth Jump", "Float", 0.0, 0.0, "Cut where neighbouring depths differ by more than this; 0: nowhere"),
+    Input("Remove Unsure", "Float", 0.0, 0.0, "Leave out this percentage of all pixels, the least sure ones"),
+    Input("Max Depth Jump", "Float", 0.0, 0.0, "Cut where neighbouring depths differ by more than this; 0: nowhere"),
     Input("Max Distance", "Float", 0.0, 0.0, "Leave out what is farther from its camera than this; 0: nothing"),
     Input("Remove Sky", "Bool", False, None, "Leave out what the network takes for sky"),
     Input("Remove Masked", "Bool", False, None, "Leave out what the pictures' masks leave out"),
@@ -80,11 +80,11 @@ def _left_out_group(name: str) -> Any:
     graph = Graph(name, LEFT_OUT, {"Unwanted": "Bool", "Masked": "Bool"})
     confidence, rank = graph.named("confidence"), graph.named("confidence_rank")
     unsure = graph.compare("LESS_THAN", confidence, graph.input("Min Confidence"))
-    least_sure = graph.compare("LESS_EQUAL", graph.math("MULTIPLY", rank, 100.0), graph.input("Least Sure"))
+    least_sure = graph.compare("LESS_EQUAL", graph.math("MULTIPLY", rank, 100.0), graph.input("Remove Unsure"))
     tests = (
         graph.boolean("AND", unsure, output(confidence, "Exists")),
         graph.boolean("AND", least_sure, output(rank, "Exists")),
-        _beyond(graph, "depth_jump", "Depth Jump"),
+        _beyond(graph, "depth_jump", "Max Depth Jump"),
         _beyond(graph, "depth", "Max Distance"),
         _marked(graph, "sky", "Remove Sky"),
     )
