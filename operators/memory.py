@@ -15,6 +15,7 @@ from ..core.storage import is_reconstruction
 from ..core.types import Request
 from ..core.worker.protocol import request_from_json, request_to_json
 from .scene import BuildOptions
+from .session import went
 
 REQUEST_KEY: Final = "image_to_scene_request"
 SAVED_KEY: Final = "image_to_scene_saved"
@@ -49,6 +50,22 @@ def remembered_request(root: bpy.types.Object) -> tuple[Request, dict[str, Any]]
         raise StorageError(
             f"{root.name} does not tell how it was made: add its pictures to the list and press Reconstruct."
         ) from error
+
+
+def check_pictures(root: bpy.types.Object, request: Request) -> None:
+    """Make sure that no picture or mask that was made for a root's earlier run is gone.
+
+    Raises:
+        StorageError: Renders, decoded frames or written images went with an earlier session.
+    """
+    files = [file for view in request.views for file in (view.path, view.mask and view.mask.path) if file]
+    gone = list(dict.fromkeys(file.name for file in files if went(file)))
+    if gone:
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise StorageError(
+            f"{gone[0]}{more}, made for {root.name} in an earlier session of Blender, went with it: add the cameras or "
+            "images to the list and press Reconstruct."
+        )
 
 
 def remember_folder(root: bpy.types.Object, folder: Path) -> None:

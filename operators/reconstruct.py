@@ -7,7 +7,7 @@ import bpy
 
 from . import inputs
 from .context import Outcome, scene_of, settings_of
-from .memory import has_request, remembered_request
+from .memory import check_pictures, has_request, remembered_request
 from .reconstructions import active_root
 from .runtime import worker_python
 from .session import Task, session
@@ -66,6 +66,7 @@ class IMAGETOSCENE_OT_run_again(SteppedOperator, bpy.types.Operator):
         settings, root = settings_of(context), active_root(context)
         assert root is not None  # noqa: S101 - see poll
         earlier, kept = remembered_request(root)
+        check_pictures(root, earlier)
         request = request_from(settings, inputs.Inputs(earlier.views))
         order = Order(replace(build_options_from(settings), **kept), request, root.session_uid)
         return session.start(request, worker_python(context)), order, scene_of(context)

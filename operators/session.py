@@ -35,6 +35,8 @@ RECONSTRUCTION_KEY: Final = "image_to_scene_folder"
 """Custom property of a root empty: names the saved reconstruction it was built from, for `Session.folder_of`."""
 POINTS_KEY: Final = "image_to_scene_points"
 """Custom property of a root empty: how many pixels have a place in space."""
+SCRATCH: Final = "image_to_scene_"
+"""What the name of every session's scratch folder starts with."""
 
 
 class Task:
@@ -230,11 +232,16 @@ class Session:
 
     def _scratch_folder(self) -> Path:
         if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="image_to_scene_", ignore_cleanup_errors=True)
+            self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True)
         return Path(self._scratch.name)
 
 
 session: Final = Session()
+
+
+def went(path: Path) -> bool:
+    """Tell whether a file was made in a session's scratch folder and went with it."""
+    return not path.exists() and any(part.startswith(SCRATCH) for part in path.parts[:-1])
 
 
 def count_points(reconstruction: Reconstruction) -> int:
