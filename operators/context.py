@@ -28,6 +28,12 @@ Options = set[
 """What an operator's `bl_options` may hold."""
 
 
+def is_in_object_mode(kind: Any, context: bpy.types.Context) -> bool:
+    """Tell whether a step of an operator class can be undone; other modes only undo what they do themselves."""
+    kind.poll_message_set("Go back to Object Mode first")
+    return context.mode == "OBJECT"
+
+
 def scene_of(context: bpy.types.Context) -> bpy.types.Scene:
     """Return the scene that an artist works in."""
     return cast("bpy.types.Scene", context.scene)

@@ -1,6 +1,7 @@
 """Two clicks on a reconstruction, and then the question how far apart they really are."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import bpy
@@ -9,16 +10,38 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ..core.types import FloatArray
-from .context import Options, Outcome, manager_of, scene_of
+from .context import Options, Outcome, is_in_object_mode, manager_of, scene_of
 from .reconstructions import active_root
 from .scene import root_of
 
 NAVIGATION: Final = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM", "MOUSEROTATE"}
 COLOUR: Final = (1.0, 0.6, 0.1, 1.0)
-WIDEST: Final = 0.03  # tangent of the angle within which a point can be meant
-CLOSE: Final = 0.003  # likewise, within which the first of several points is meant
+WIDEST: Final = 20.0  # pixels within which a point can be meant
+CLOSE: Final = 2.0  # likewise, within which the first of several points is meant
+MOST_HIDDEN: Final = 100  # surfaces that the viewport does not show and that a ray passes
+PAST: Final = 1e-5  # of the way to a surface: how far behind it a ray goes on
 PROMPTS: Final = ("Click the first point on the reconstruction", "Click the second point")
 MISSED: Final = "Nothing of a reconstruction is there: click on its surface or points"
+
+
+@dataclass(frozen=True)
+class Ray:
+    """What lies under a pixel of a viewport."""
+
+    origin: Vector
+    direction: Vector
+    """Of length 1."""
+    pixel: float
+    """How wide a pixel is, at distance 1 or, where rays are parallel, everywhere."""
+    is_parallel: bool = False
+
+    def pixels_aside(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return how many pixels from it points [N, 3] lie, and how far along it, both [N]."""
+        offset, direction = points - np.array(self.origin), np.array(self.direction)
+        along = offset @ direction
+        aside = np.linalg.norm(offset - along[:, None] * direction, axis=1)
+        reach = self.pixel if self.is_parallel else self.pixel * np.maximum(along, 1e-9)
+        return aside / reach, along
 
 
 class IMAGETOSCENE_OT_pick_distance(bpy.types.Operator):
@@ -33,6 +56,8 @@ class IMAGETOSCENE_OT_pick_distance(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There is a reconstruction, and a viewport to click in."""
+        if not is_in_object_mode(cls, context):
+            return False
         cls.poll_message_set("There is no reconstruction in this scene, or no 3D viewport here")
         return active_root(context) is not None and context.area is not None and context.area.type == "VIEW_3D"
 
@@ -40,10 +65,12 @@ class IMAGETOSCENE_OT_pick_distance(bpy.types.Operator):
         """Wait for clicks, and draw what is picked."""
         self._picked: list[FloatArray] = []
         self._hovered: FloatArray | None = None
-        self._root: bpy.types.Object | None = None
+        self._root = ""  # its name: an undo meanwhile may leave no object behind a reference
         space: Any = bpy.types.SpaceView3D
         self._handle = space.draw_handler_add(self._draw, (), "WINDOW", "POST_VIEW")
         self._say(context, PROMPTS[0])
+        if context.window is not None:
+            context.window.cursor_modal_set("CROSSHAIR")
         manager_of(context).modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
@@ -68,7 +95,7 @@ class IMAGETOSCENE_OT_pick_distance(bpy.types.Operator):
         is_click = event.type == "LEFTMOUSE"
         if not is_click and not self._picked:
             return {"PASS_THROUGH"}
-        hit = pick(context, *ray)
+        hit = pick(context, ray)
         self._hovered = None if hit is None else hit[0]
         self._redraw(context)
         if not is_click:
@@ -82,13 +109,13 @@ class IMAGETOSCENE_OT_pick_distance(bpy.types.Operator):
     def _take(self, context: bpy.types.Context, point: FloatArray, root: bpy.types.Object) -> Outcome:
         """Keep a point; with the second one, ask."""
         self._picked.append(point)
-        self._root = self._root or root
+        self._root = self._root or root.name
         if len(self._picked) < len(PROMPTS):
             self._say(context, PROMPTS[1])
             return {"RUNNING_MODAL"}
         first, second = (point.tolist() for point in self._picked)
         ask: Any = bpy.ops.image_to_scene.scale_to_distance  # type: ignore[attr-defined]
-        ask("INVOKE_DEFAULT", first=first, second=second, root=self._root.name)
+        ask("INVOKE_DEFAULT", first=first, second=second, root=self._root)
         return self._end(context, {"FINISHED"})
 
     def _end(self, context: bpy.types.Context, outcome: Outcome) -> Outcome:
@@ -96,6 +123,8 @@ class IMAGETOSCENE_OT_pick_distance(bpy.types.Operator):
         if self._handle is not None:
             bpy.types.SpaceView3D.draw_handler_remove(self._handle, "WINDOW")
             self._handle = None
+        if context.window is not None:
+            context.window.cursor_modal_restore()
         self._say(context, None)
         self._redraw(context)
         return outcome
@@ -139,8 +168,8 @@ class IMAGETOSCENE_OT_pick_distance(bpy.types.Operator):
 CLASSES: Final = (IMAGETOSCENE_OT_pick_distance,)
 
 
-def ray_at(context: bpy.types.Context, x: int, y: int) -> tuple[Vector, Vector] | None:
-    """Return origin and direction of what lies under a place of the window; None where no viewport is."""
+def ray_at(context: bpy.types.Context, x: int, y: int) -> Ray | None:
+    """Return what lies under a place of the window; None where no viewport is."""
     for area in context.screen.areas if context.screen else ():
         for region in area.regions if area.type == "VIEW_3D" else ():
             inside = region.x <= x < region.x + region.width and region.y <= y < region.y + region.height
@@ -148,52 +177,74 @@ def ray_at(context: bpy.types.Context, x: int, y: int) -> tuple[Vector, Vector] 
                 continue
             if region.type != "WINDOW":  # a sidebar or header over the view
                 return None
-            place = (x - region.x, y - region.y)
-            view: Any = region.data
-            direction = view3d_utils.region_2d_to_vector_3d(region, view, place)
-            return view3d_utils.region_2d_to_origin_3d(region, view, place), direction
+            return _ray(region, (x - region.x, y - region.y))
     return None
 
 
-def pick(context: bpy.types.Context, origin: Vector, direction: Vector) -> tuple[FloatArray, bpy.types.Object] | None:
+def _ray(region: bpy.types.Region, place: tuple[int, int]) -> Ray:
+    view: Any = region.data
+    return Ray(
+        view3d_utils.region_2d_to_origin_3d(region, view, place),
+        view3d_utils.region_2d_to_vector_3d(region, view, place),
+        2.0 / (view.window_matrix[0][0] * region.width),
+        not view.is_perspective,
+    )
+
+
+def pick(context: bpy.types.Context, ray: Ray) -> tuple[FloatArray, bpy.types.Object] | None:
     """Find the place of a reconstruction that a ray meets first.
 
     Returns:
         The place [3] in the world, and the root; None where the ray meets none, or something else before it.
     """
-    depsgraph = context.evaluated_depsgraph_get()
-    is_hit, location, _normal, _index, item, _matrix = scene_of(context).ray_cast(depsgraph, origin, direction)
-    if is_hit:
-        root = root_of(item.original)
-        return None if root is None else (np.array(location), root)
-    return _nearest_point(_clouds(context), np.array(origin), np.array(direction))
+    if (hit := _surface(context, ray)) is not None:
+        place, item = hit
+        root = root_of(item)
+        return None if root is None else (place, root)
+    return _nearest_point(_clouds(context), ray)
+
+
+def _surface(context: bpy.types.Context, ray: Ray) -> tuple[FloatArray, bpy.types.Object] | None:
+    """Return the first place of a surface that the viewport shows, and its object."""
+    depsgraph, origin = context.evaluated_depsgraph_get(), ray.origin
+    for _ in range(MOST_HIDDEN):
+        is_hit, place, _normal, _index, met, _matrix = scene_of(context).ray_cast(depsgraph, origin, ray.direction)
+        if not is_hit:
+            return None
+        item = met.original or met
+        if _is_seen(context, item):
+            return np.array(place), item
+        origin = place + max(PAST * (place - ray.origin).length, 1e-6) * ray.direction
+    return None
+
+
+def _is_seen(context: bpy.types.Context, item: bpy.types.Object) -> bool:
+    """Tell whether an object is shown; a local view hides what rays meet."""
+    space: Any = context.space_data
+    return item.visible_get() and (space is None or space.type != "VIEW_3D" or item.visible_in_viewport_get(space))
 
 
 def _clouds(context: bpy.types.Context) -> list[bpy.types.Object]:
     """Return the visible point clouds of reconstructions; rays do not meet those."""
     items: Iterable[bpy.types.Object] = scene_of(context).objects
-    return [item for item in items if item.type == "POINTCLOUD" and item.visible_get() and root_of(item)]
+    return [item for item in items if item.type == "POINTCLOUD" and _is_seen(context, item) and root_of(item)]
 
 
-def _nearest_point(
-    clouds: list[bpy.types.Object], origin: FloatArray, direction: FloatArray
-) -> tuple[FloatArray, bpy.types.Object] | None:
+def _nearest_point(clouds: list[bpy.types.Object], ray: Ray) -> tuple[FloatArray, bpy.types.Object] | None:
     """Return the first point of those that a ray passes about as closely as any."""
     if not clouds:
         return None
     positions = [_positions(cloud) for cloud in clouds]
     owner = np.repeat(np.arange(len(clouds)), [len(points) for points in positions])
-    points = np.concatenate(positions) - origin
-    along = points @ direction
-    ahead = along > 0.0
-    points, along, owner = points[ahead], along[ahead], owner[ahead]
-    aside = np.linalg.norm(points / along[:, None] - direction, axis=1)
+    points = np.concatenate(positions)
+    aside, along = ray.pixels_aside(points)
+    aside[along <= 0.0] = np.inf
     if not len(aside) or aside.min() > WIDEST:
         return None
     close = np.flatnonzero(aside <= max(CLOSE, 1.5 * float(aside.min())))
     first = close[np.argmin(along[close])]
     root = root_of(clouds[owner[first]])
-    return None if root is None else (points[first] + origin, root)
+    return None if root is None else (points[first], root)
 
 
 def _positions(cloud: bpy.types.Object) -> FloatArray:

@@ -9,7 +9,7 @@ from bpy.props import EnumProperty, FloatProperty, FloatVectorProperty, StringPr
 
 from ..core.errors import ImageToSceneError
 from . import picking
-from .context import Options, Outcome, manager_of, scene_of
+from .context import Options, Outcome, is_in_object_mode, manager_of, scene_of
 from .reconstructions import active_root
 from .scene import placement as place
 from .scene import root_of
@@ -190,6 +190,8 @@ CLASSES: Final = (
 
 
 def _has_root(kind: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    if not is_in_object_mode(kind, context):
+        return False
     kind.poll_message_set(NO_ROOT)
     return active_root(context) is not None
 

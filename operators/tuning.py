@@ -4,7 +4,7 @@ from typing import Final
 
 import bpy
 
-from .context import Options, Outcome
+from .context import Options, Outcome, is_in_object_mode
 from .reconstructions import active_root
 from .scene.tuning import controls_of, first_tuning, set_tuning
 
@@ -19,6 +19,9 @@ class IMAGETOSCENE_OT_reset_tuning(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There is something to tune."""
+        if not is_in_object_mode(cls, context):
+            return False
+        cls.poll_message_set("There is nothing to tune")
         root = active_root(context)
         return root is not None and bool(controls_of(root))
 

@@ -1,5 +1,8 @@
 """Scale, up and place: exact matrices, every step undone at once, and no camera that sees anything else than before."""
 
+import sys
+from functools import partial
+from pathlib import Path
 from typing import get_args
 
 import bpy
@@ -7,6 +10,9 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from floor_scene import HEIGHT, LENGTH, PITCH, WIDTH, make_floor_view, place_in_scene, true_up
 
 from image_to_scene.core.geometry.cameras import blender_from_opencv
 from image_to_scene.core.geometry.ground import levelling
@@ -19,55 +25,18 @@ from image_to_scene.operators.settings import placement_from
 from image_to_scene.panels import placement as panel
 
 OPS = bpy.ops.image_to_scene
-PITCH, HEIGHT = np.radians(20.0), 1.5  # of the camera above the floor
-WIDTH, LENGTH = 48, 36
-K = np.array([[40.0, 0.0, 24.0], [0.0, 40.0, 18.0], [0.0, 0.0, 1.0]])
 
 
 @pytest.fixture
 def floor_view(make_view):
-    """A camera that is pitched down over a floor, with a wall 4 before it and sky above that; noise where masked."""
-
-    def make(name="floor", **changes):
-        u, v = np.meshgrid((np.arange(WIDTH) + 0.5 - 24) / 40, (np.arange(LENGTH) + 0.5 - 18) / 40)
-        down = v * np.cos(PITCH) + np.sin(PITCH)  # per unit of depth, as is `ahead`
-        ahead = np.cos(PITCH) - v * np.sin(PITCH)
-        floor, wall = np.where(down > 0, HEIGHT / np.maximum(down, 1e-9), np.inf), 4.0 / ahead
-        depth = np.minimum(floor, wall)
-        mask = (u < -0.4) & (v > 0)
-        depth[mask] = np.random.default_rng(0).uniform(1.0, 9.0, mask.sum())
-        sky = (v < -0.35).astype(np.float32)
-        return make_view(
-            name,
-            size=(WIDTH, LENGTH),
-            K=K,
-            depth=np.where(sky > 0, 50.0, depth).astype(np.float32),
-            sky=sky,
-            mask=mask,
-            confidence=np.ones(depth.shape, np.float32),
-            **changes,
-        )
-
-    return make
+    """Make views of a floor."""
+    return partial(make_floor_view, make_view)
 
 
 @pytest.fixture
 def built(floor_view):
     """A root in a first-view world whose true up is known: see `true_up`."""
     return place_in_scene(floor_view)
-
-
-def place_in_scene(floor_view, world_from_camera=None, options=None, **changes):
-    view = floor_view(world_from_camera=np.eye(4) if world_from_camera is None else world_from_camera)
-    values = {"views": (view,), "model": "nano", "facts": {}} | changes
-    result = build(Reconstruction(**values), options or BuildOptions(), bpy.context.scene)
-    bpy.context.view_layer.update()
-    return result
-
-
-def true_up():
-    """Up in the axes of the root, where the camera looks along +Y."""
-    return np.array([0.0, -np.sin(PITCH), np.cos(PITCH)])  # pitched down: up leans backward
 
 
 def matrix(root):
@@ -386,29 +355,21 @@ def test_in_a_given_world_only_an_unknown_scale_follows_the_setting(floor_view, 
     np.testing.assert_allclose(matrix(root), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("parts", ["meshes", "point_cloud"])
-def test_a_ray_meets_surface_or_points(floor_view, parts):
-    options = BuildOptions(**({"cameras": False, "meshes": False, "point_cloud": False} | {parts: True}))
-    root = place_in_scene(floor_view, options=options).root
-    root.location = (5, 0, 0)
-    bpy.context.view_layer.update()
-    direction = np.array([0.0, 1.0, -0.3]) / np.hypot(1, 0.3)
-    point, found = picking.pick(bpy.context, Vector((5, 0, 0)), Vector(direction))
-    assert found == root
-    assert true_up() @ (point - [5, 0, 0]) == pytest.approx(-HEIGHT, abs=0.02)  # on the floor
-    assert np.linalg.norm(np.cross(point - [5, 0, 0], direction)) < 0.1
-    assert picking.pick(bpy.context, Vector((5, 0, 0)), Vector((0, -1, 0))) is None
-
-
-def test_what_stands_before_it_is_not_picked(built):
-    bpy.ops.mesh.primitive_cube_add(size=0.1, location=(0.0, 0.5, 0.0))
-    assert picking.pick(bpy.context, Vector((0, 0, 0)), Vector((0, 1, 0))) is None
-
-
 def test_without_reconstruction_nothing_can_be_placed():
     assert not find_roots(bpy.context.scene)
     for name in ("set_scale", "scale_to_distance", "pick_distance", "level", "floor_to_zero", "reset_placement"):
         assert not getattr(OPS, name).poll()
+
+
+@pytest.mark.parametrize("mode", ["EDIT", "SCULPT"])
+def test_only_object_mode_has_an_undo_for_it(built, mode):
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode=mode)
+    names = ("set_scale", "scale_to_distance", "level", "floor_to_zero", "place_at_cursor", "reset_placement")
+    for name in (*names, "reset_tuning"):
+        assert not getattr(OPS, name).poll()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert OPS.floor_to_zero.poll()
 
 
 def test_the_command_line_places_too():
