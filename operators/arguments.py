@@ -31,9 +31,10 @@ clips:
   or the step of --frames say otherwise. A movie's frames are counted from 1, a sequence's have their files' numbers.
 
 known cameras:
-  A .json holds {"views": [{"image": optional file name, "world_from_camera": 4x4, "image_from_camera": 3x3}, ...]}, one
-  entry per picture: in the pictures' order, or each with its picture's name. Camera axes are OpenCV (+X right, +Y down,
-  +Z forward), the world is Blender's (Z up), intrinsics are in pixels of the upright picture. Of a .blend the cameras
+  A .json holds {"views": [{"image": file name, "world_from_camera": 4x4, "image_from_camera": 3x3}, ...]}, with one or
+  both matrices. Without names there is one entry per picture, in their order; with names, pictures may be left out.
+  Camera axes are OpenCV (+X right, +Y down, +Z forward), the world is Blender's (Z up), intrinsics are in pixels of the
+  upright picture. Of a .blend the cameras
   are used in the order of their names, as they stand in the scene and at the frame it was saved with; its render
   size must have the pictures' shape. Without --images each camera of a .blend brings its own picture: what lies behind
   its view, else its movie clip, else a render; of cameras that move, frames are chosen as of clips.

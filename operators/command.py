@@ -21,7 +21,7 @@ import bpy
 from ..core import errors
 from ..core.errors import CancelledError, ImageToSceneError, StorageError
 from ..core.storage import save
-from ..core.types import Progress, Reconstruction
+from ..core.types import Progress, Reconstruction, View
 from . import models
 from .arguments import build_options_from, check_targets, parse, placement_from, request_from
 from .context import scene_of
@@ -178,12 +178,14 @@ def inputs_from(arguments: Namespace) -> Inputs:
     if arguments.cameras is None:
         return given
     known = views_with_cameras([view.path for view in given.views], arguments.cameras)
-    pairs = zip(given.views, known, strict=True)
-    views = [
-        replace(view, world_from_camera=camera.world_from_camera, image_from_camera=camera.image_from_camera)
-        for view, camera in pairs
-    ]
+    views = [_with_camera(view, camera) for view, camera in zip(given.views, known, strict=True)]
     return replace(given, views=tuple(views))
+
+
+def _with_camera(view: View, camera: View) -> View:
+    """Give a view what is known of its camera; a lens that was named otherwise holds where none is."""
+    lens = view.image_from_camera if camera.image_from_camera is None else camera.image_from_camera
+    return replace(view, world_from_camera=camera.world_from_camera, image_from_camera=lens)
 
 
 def _timing(scene: bpy.types.Scene) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Known cameras from a file, one per picture: JSON, or the cameras of a .blend."""
+"""Known cameras from a file: JSON, also of some pictures only, or the cameras of a .blend, one per picture."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from .inputs.cameras import in_order, items_of, render_lens, world_from_camera
 
 
 def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
-    """Give every picture its camera.
+    """Give pictures what is known of their cameras.
 
     Args:
         pictures: The pictures' files.
@@ -44,30 +44,35 @@ def _views_from_json(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
     entries = content.get("views") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CameraError(f'The cameras\' file {file.name} must be an object with a list "views" of objects.')
-    _check_count(len(entries), pictures, file)
-    pairs = zip(pictures, _ordered(entries, pictures), strict=True)
-    return tuple(_view_from_entry(path, entry) for path, entry in pairs)
+    if not any("image" in entry for entry in entries):
+        _check_count(len(entries), pictures, file)
+        return tuple(_view_from_entry(path, entry) for path, entry in zip(pictures, entries, strict=True))
+    named = _by_name(entries, pictures, file)
+    return tuple(_view_from_entry(path, named[path.name]) if path.name in named else View(path) for path in pictures)
 
 
-def _ordered(entries: list[Mapping[str, Any]], pictures: Sequence[Path]) -> list[Mapping[str, Any]]:
-    """Sort entries by the pictures that they name; entries that name none are in the pictures' order."""
-    named = {Path(str(entry["image"])).name: entry for entry in entries if "image" in entry}
-    if not named:
-        return entries
-    if missing := [path.name for path in pictures if path.name not in named]:
-        raise CameraError(f"The cameras' file has no camera for {', '.join(missing)}: name every picture, or none.")
-    return [named[path.name] for path in pictures]
+def _by_name(
+    entries: Sequence[Mapping[str, Any]], pictures: Sequence[Path], file: Path
+) -> dict[str, Mapping[str, Any]]:
+    """Sort entries by the pictures that they name; nothing is known of the others."""
+    named = {Path(str(entry.get("image", ""))).name: entry for entry in entries}
+    names = [path.name for path in pictures]
+    if "" in named or len(named) < len(entries) or len(set(names)) < len(names):
+        raise CameraError(f"Of {file.name} every entry must name a picture of its own, or none of them any.")
+    if unknown := [name for name in named if name not in names]:
+        raise CameraError(f'{file.name} names "{unknown[0]}", which is none of the pictures: correct it.')
+    return named
 
 
 def _view_from_entry(path: Path, entry: Mapping[str, Any]) -> View:
-    for key in ("world_from_camera", "image_from_camera"):
-        if key not in entry:
-            raise CameraError(f"The camera of {path.name} has no {key}: give both matrices.")
     name = f"The camera of {path.name}"
+    place, lens = entry.get("world_from_camera"), entry.get("image_from_camera")
+    if place is None and lens is None:
+        raise CameraError(f"{name} has neither world_from_camera nor image_from_camera: give one at least.")
     return View(
         path,
-        world_from_camera=check_rigid(entry["world_from_camera"], name),
-        image_from_camera=check_intrinsics(entry["image_from_camera"], name),
+        world_from_camera=None if place is None else check_rigid(place, name),
+        image_from_camera=None if lens is None else check_intrinsics(lens, name),
     )
 
 

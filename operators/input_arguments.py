@@ -15,7 +15,7 @@ from .context import scene_of
 from .given_cameras import camera_items
 from .inputs import Item, files
 from .scene.clips import scene_rate
-from .usage import UsageError, amount, positive
+from .usage import UsageError, amount, path, positive
 
 ALPHA: Final = "alpha"
 CLIPS: Final = ("MOVIE", "SEQUENCE")
@@ -44,7 +44,12 @@ def add_inputs(parser: ArgumentParser) -> None:
         metavar="FOLDER_OR_FILE",
         help=f"black is left out: a folder with a mask of each picture's name, a file for each picture, or '{ALPHA}'",
     )
-    group.add_argument("--lens", type=_lens, metavar="MM[/SENSOR]", help="known focal length (for a sensor of 36 mm)")
+    group.add_argument(
+        "--lens",
+        type=_lens,
+        metavar="MM[/SENSOR]|FILE",
+        help="known focal length (for a sensor of 36 mm), or a project file of fSpy",
+    )
 
 
 def items_from(arguments: Namespace, rate: float) -> list[Item]:
@@ -115,9 +120,7 @@ def _choice(item: Item, arguments: Namespace, rate: float) -> dict[str, Any]:
 
 
 def _lens_of(arguments: Namespace) -> dict[str, Any]:
-    if arguments.lens is None:
-        return {}
-    return {"lens_kind": "FOCAL", "lens_focal": arguments.lens[0], "lens_sensor": arguments.lens[1]}
+    return arguments.lens or {}
 
 
 def _with_masks(items: list[Item], masks: list[str] | None) -> list[Item]:
@@ -145,7 +148,10 @@ def _frames(text: str) -> tuple[int | None, int | None, int | None]:
     return start, end, step
 
 
-def _lens(text: str) -> tuple[float, float]:
-    """Read MM or MM/SENSOR."""
+def _lens(text: str) -> dict[str, Any]:
+    """Read MM, MM/SENSOR or the name of an fSpy file, as fields of an entry."""
+    if text.lower().endswith(".fspy"):
+        return {"lens_kind": "FSPY", "lens_path": str(path(text))}
     focal, _, sensor = text.partition("/")
-    return amount(focal), amount(sensor) if sensor else Item.lens_sensor
+    lens_sensor = amount(sensor) if sensor else Item.lens_sensor
+    return {"lens_kind": "FOCAL", "lens_focal": amount(focal), "lens_sensor": lens_sensor}

@@ -286,6 +286,8 @@ def test_masks_and_lens_go_to_every_entry(tmp_path):
     assert (second.lens_kind, second.lens_focal, second.lens_sensor) == ("FOCAL", 50.0, 24.0)
     (alone,) = items(tmp_path, "a.png", "--masks", "alpha", "--lens", "35")
     assert (alone.mask_kind, alone.lens_sensor) == ("ALPHA", 36.0)
+    (known,) = items(tmp_path, "a.png", "--lens", str(tmp_path / "a.fspy"))
+    assert (known.lens_kind, known.lens_path) == ("FSPY", str(tmp_path / "a.fspy"))
 
 
 @pytest.mark.parametrize(

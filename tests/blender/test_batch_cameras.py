@@ -16,6 +16,7 @@ from mathutils import Euler, Vector
 
 from image_to_scene.core.errors import CameraError, ImageToSceneError
 from image_to_scene.core.geometry.cameras import project
+from image_to_scene.core.types import View
 from image_to_scene.operators import arguments, command
 from image_to_scene.operators.given_cameras import view_from_camera, views_with_cameras
 from image_to_scene.operators.scene import BuildOptions, build
@@ -60,6 +61,28 @@ def test_json_that_names_pictures_is_read_by_name(pictures, tmp_path):
     assert [view.world_from_camera[0, 3] for view in views] == [1, 2]
 
 
+def test_json_may_know_some_cameras_and_of_some_the_lens_alone(pictures, tmp_path):
+    (known, unknown) = views_with_cameras(pictures, write(tmp_path, {"views": [moved(1) | {"image": "first.png"}]}))
+    assert known.world_from_camera[0, 3] == 1 and unknown == View(pictures[1])
+    place, lens = ({key: CAMERA[key]} for key in ("world_from_camera", "image_from_camera"))
+    placed, seen = views_with_cameras(pictures, write(tmp_path, {"views": [place, lens]}))
+    assert placed.image_from_camera is None and seen.world_from_camera is None
+    np.testing.assert_array_equal(seen.image_from_camera, K)
+    words = [
+        "--images",
+        *map(str, pictures),
+        "--output",
+        "x.glb",
+        "--lens=40/20",
+        "--cameras",
+        str(tmp_path / "cameras.json"),
+    ]
+    command.new_file()
+    placed, seen = command.inputs_from(arguments.parse(words, io.StringIO(), "batch.py")).views
+    assert placed.image_from_camera[0, 0] == 160.0 and seen.image_from_camera[0, 0] == 80.0
+    assert placed.world_from_camera is not None and seen.world_from_camera is None
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -68,14 +91,15 @@ def test_json_that_names_pictures_is_read_by_name(pictures, tmp_path):
         ({"views": 3}, '"views"'),
         ({"views": [3, 4]}, '"views"'),
         ({"views": [CAMERA]}, "1 cameras for 2 pictures"),
-        ({"views": [CAMERA, {"world_from_camera": CAMERA["world_from_camera"]}]}, "no image_from_camera"),
-        ({"views": [CAMERA, {"image_from_camera": K}]}, "no world_from_camera"),
+        ({"views": [CAMERA, {"image_from": K}]}, "zweites .* has neither world_from_camera nor image_from_camera"),
         ({"views": [CAMERA, CAMERA | {"world_from_camera": [[1, 2], [3, 4]]}]}, "pass 4×4"),
         ({"views": [CAMERA, CAMERA | {"world_from_camera": "here"}]}, "pass 4×4"),
         ({"views": [CAMERA, CAMERA | {"image_from_camera": np.zeros((3, 3)).tolist()}]}, "0 0 1"),
         ({"views": [CAMERA, CAMERA | {"world_from_camera": np.diag([2, 2, 2, 1]).tolist()}]}, "scaled"),
         ({"views": [CAMERA, CAMERA | {"world_from_camera": np.diag([-1, 1, 1, 1]).tolist()}]}, "mirrored"),
-        ({"views": [CAMERA | {"image": "other.png"}, CAMERA | {"image": "first.png"}]}, "no camera for zweites"),
+        ({"views": [CAMERA | {"image": "other.png"}, CAMERA | {"image": "first.png"}]}, '"other.png", which is none'),
+        ({"views": [CAMERA | {"image": "first.png"}, CAMERA]}, "every entry must name a picture of its own"),
+        ({"views": [CAMERA | {"image": "first.png"}] * 2}, "every entry must name a picture of its own"),
     ],
 )
 def test_json_that_does_not_fit_is_named(pictures, tmp_path, content, words):
