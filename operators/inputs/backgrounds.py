@@ -86,8 +86,14 @@ def clip_backdrop(camera: bpy.types.Object, scene: bpy.types.Scene, frame: Frame
 def pictures(backdrop: Backdrop) -> Iterator[Any]:
     """Give a function from a frame of the scene to the file of the picture there.
 
-    Files of the artist's are named as they are. What has no file for itself, such as a frame of a movie, is decoded by
-    Blender, whose frames the artist saw and tracked, into a PNG of the session's scratch folder.
+    Files of the artist's are named as they are. What has no file for itself, such as a frame of a movie, becomes a
+    lossless PNG in the session's scratch folder, of which the worker keeps a copy with the reconstruction.
+
+    Blender decodes these frames, unlike those of a movie in the list, which the worker does. Which frame lies behind
+    the camera at a frame of the scene is a matter of start, offset, cycles and one picture a frame whatever the rates;
+    the camera was matched or tracked on that very picture, in its size and shape; and a view's time is here the
+    scene's, not the movie's. Blender goes by presentation times, too: its frame n is what is shown (n - 1) / rate
+    seconds after the first, so that both find the same frame where rates vary.
     """
     source = backdrop.source
     if source.source == "SEQUENCE":

@@ -60,14 +60,16 @@ def curves_of(owner):
     return [curve for layer in action.layers for strip in layer.strips for curve in strip.channelbag(slot).fcurves]
 
 
-@pytest.mark.parametrize("start", [10.0, 1.0, -7.5])
-def test_the_moving_camera_is_each_frames_camera(make_clip, start):
+@pytest.mark.parametrize(("start", "rate"), [(10.0, (24, 1.0)), (1.0, (24, 1.001)), (-7.5, (25, 1.0))])
+def test_the_moving_camera_is_each_frames_camera(make_clip, start, rate):
+    render = bpy.context.scene.render
+    render.fps, render.fps_base = rate
     views = make_clip(focal=lambda index: 1.0 + 0.1 * index)
     built = build_clip(views, replace(OPTIONS, clip_start=start))
     *still, moving = built.cameras
     assert len(still) == 4 and moving.name == "shot camera"
     for camera, time in zip(still, TIMES, strict=True):
-        depsgraph = at(start + 24.0 * time)
+        depsgraph = at(start + time * rate[0] / rate[1])
         one, other = moving.evaluated_get(depsgraph), camera.evaluated_get(depsgraph)
         np.testing.assert_allclose(one.matrix_world, other.matrix_world, atol=2e-4)
         for name in ("lens", "shift_x", "shift_y", "clip_end"):

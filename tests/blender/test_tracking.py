@@ -1,6 +1,7 @@
 """Solved clips: their frames, their camera and their lens, against Blender's own reading of them."""
 
 import math
+import subprocess
 from pathlib import Path
 
 import bpy
@@ -176,6 +177,31 @@ def test_frames_of_a_movie_are_decoded_by_blender(movie, data_blocks):
     views = views_of(camera, 2, 7, "CLIP")
     assert data_blocks() == listed
     assert [shown(view.path) for view in views] == pytest.approx([grey(index) for index in range(FRAMES)], abs=2)
+
+
+MOMENTS = (0, 1, 2, 5, 6, 9, 15, 16, 24, 25)  # thirtieths of a second
+WRITE_VARIABLE = """
+import sys, numpy
+from pathlib import Path
+sys.path.append(sys.argv[1])
+from write_movie import write
+frames = [numpy.full((48, 64, 3), 20 * (index + 1), numpy.uint8) for index in range(10)]
+write(Path(sys.argv[2]), frames, times=[int(moment) for moment in sys.argv[3:]], options={"crf": "4", "bf": "0"})
+"""
+
+
+def test_frames_of_a_variable_rate_are_those_of_their_time(worker_python, tmp_path):
+    path = tmp_path / "variable.mp4"
+    words = ["-c", WRITE_VARIABLE, Path(__file__).parents[1], path, *map(str, MOMENTS)]
+    subprocess.run([worker_python, *words], check=True)
+    camera, scene = add_camera(), bpy.context.scene
+    clip = scene.active_clip = bpy.data.movieclips.load(str(path))
+    scene.render.resolution_x, scene.render.resolution_y = SIZE
+    assert clip.fps == 30.0
+    views = views_of(camera, 1, 26, "CLIP")
+    at_time = [20 * sum(moment <= frame for moment in MOMENTS) for frame in range(26)]
+    assert [shown(view.path) for view in views] == pytest.approx(at_time, abs=4)
+    assert [view.path.name for view in views[:2]] == ["variable 0001.png", "variable 0002.png"]
 
 
 def test_a_movie_behind_a_camera_follows_its_own_clock(movie):
