@@ -106,7 +106,8 @@ class Session:
         result = assemble(request, prepared, textures, prediction, canonical_metric=metric)
         warnings = [*resolution_warnings(config, resolution), *prediction.warnings, *result.facts["warnings"]]
         seconds = round(time.monotonic() - started, 3)
-        return replace(result, facts={**result.facts, "warnings": warnings, "seconds": seconds})
+        told = {"warnings": warnings, "seconds": seconds, "licence": config.licence}
+        return replace(result, facts={**result.facts, **told})
 
 
 def resolution_warnings(config: ModelConfig, resolution: int) -> list[str]:

@@ -13,7 +13,7 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ..core.errors import CancelledError, ImageToSceneError, WeightsError, WorkerError
-from ..core.model.presets import preset_name
+from ..core.model.presets import PRESETS, preset_name
 from ..core.types import Device, Progress
 from ..core.worker.client import Worker, error_from
 from ..core.worker.protocol import DeviceMessage, ErrorMessage, Message, ProgressMessage, ResultMessage
@@ -125,6 +125,11 @@ class Errands:
 errands: Final = Errands()
 
 
+def subject_title(subject: str) -> str:
+    """Return what to call a model or a device that an errand is about."""
+    return models.title(subject) if subject in PRESETS else "Device"
+
+
 class _Follows:
     """Start an errand, then wait or give the window back."""
 
@@ -133,7 +138,7 @@ class _Follows:
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         """One errand at a time."""
-        cls.poll_message_set("Another download is running")  # type: ignore[attr-defined]
+        cls.poll_message_set("Wait until the download, or the look at the device, is over")  # type: ignore[attr-defined]
         return errands.errand is None
 
     def _follow(self, context: bpy.types.Context, subject: str, begin: Callable[[Worker], int]) -> Outcome:
@@ -234,13 +239,21 @@ class IMAGETOSCENE_OT_remove_model(_Follows, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Nothing uses the weights."""
-        cls.poll_message_set("A reconstruction or another download is running")
+        cls.poll_message_set("Wait until the reconstruction or the download is over")
         return session.run is None and super().poll(context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Outcome:
         """Ask."""
         self._is_pressed = not bpy.app.background
-        return manager_of(context).invoke_confirm(self, event) if self._is_pressed else self.execute(context)
+        if not self._is_pressed:
+            return self.execute(context)
+        return manager_of(context).invoke_confirm(
+            self,
+            event,
+            title=f"Remove {models.title(self.model)}?",
+            message=f"Frees {models.size_text(self.model)}; other programs that use the weights lose them, too.",
+            confirm_text="Remove",
+        )
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         """Remove; a worker that has the model loaded ends first, since Windows deletes no file that is open."""

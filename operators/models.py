@@ -6,6 +6,7 @@ The drop-down asks at every redraw, so it only reads what `Catalogue.refresh` fo
 import json
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,7 @@ class Catalogue:
 
     def refresh(self) -> None:
         """Look into the Hugging Face cache: on the disk, never on the network."""
+        _folder_config.cache_clear()
         cache = cache_folder(os.environ)
         self.present = tuple(name for name in NUMBERS if name == PREVIEW or _is_cached(cache, PRESETS[name]))
         self._list()
@@ -94,6 +96,7 @@ def chosen(name: str | None, *, accepts_non_commercial: bool) -> str:
     if name is None:
         catalogue.refresh()
         return catalogue.default
+    _folder_config.cache_clear()  # what counts is what the folder says now
     if is_non_commercial(name) and not accepts_non_commercial:
         raise WeightsError(
             f"The weights of {title(name)} are licensed {licence(name)}, for non-commercial use only: "
@@ -156,8 +159,9 @@ def purpose(name: str) -> str:
 
 
 def own_resolution(name: str) -> int:
-    """Return the longest side of the pictures that a preset is made for, in pixels."""
-    return PRESETS[name].resolution
+    """Return the longest side of the pictures that a model is made for, in pixels; 0: unknown."""
+    config = config_of(name)
+    return config.resolution if config else 0
 
 
 def licence(name: str) -> str:
@@ -168,7 +172,12 @@ def licence(name: str) -> str:
 
 def is_non_commercial(name: str) -> bool:
     """Tell whether a model's weights must not be used commercially."""
-    return "-NC-" in licence(name)
+    return forbids_commerce(licence(name))
+
+
+def forbids_commerce(licence: str) -> bool:
+    """Tell whether a licence forbids commercial use."""
+    return "-NC-" in licence
 
 
 def cache_folder(variables: Mapping[str, str]) -> Path:
@@ -186,8 +195,9 @@ def _expanded(path: str) -> Path:
     return Path(os.path.expandvars(path)).expanduser()
 
 
+@lru_cache(maxsize=16)
 def _folder_config(folder: Path) -> ModelConfig | None:
-    """Read what a folder says of its checkpoint; what is wrong with it the run will tell."""
+    """Read what a folder says of its checkpoint, not at every redraw; what is wrong with it the run will tell."""
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return parse_config(values) if isinstance(values, dict) else None

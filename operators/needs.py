@@ -6,9 +6,9 @@ from typing import Any
 
 from ..core.model.config import ModelConfig
 from ..core.model.memory import need, typical_sizes
-from ..core.model.presets import PRESETS, megabytes
+from ..core.model.presets import megabytes
 from ..core.types import Device, Precision
-from . import inputs
+from . import inputs, models
 from .devices import devices
 
 
@@ -31,14 +31,25 @@ class Needs:
     @property
     def text(self) -> str:
         """The same for the artist."""
-        text = f"Needs about {megabytes(self.size)}"
+        text = f"Memory: about {megabytes(self.size)}"
         if self.is_too_much:
             return f"{text}, but {self.device} has only {megabytes(self.total)}"
         return f"{text} of {megabytes(self.total)}" if self.total else text
 
 
-def needs_of(model: str, settings: Any) -> Needs:
-    """Estimate what a preset needs for the pictures in the list, taking them for photos of the shape 4:3."""
+def needs_of(model: str, settings: Any) -> Needs | None:
+    """Estimate what a model needs for the pictures in the list, taking them for photos of the shape 4:3.
+
+    Args:
+        model: A preset or a folder.
+        settings: The scene's.
+
+    Returns:
+        None where a folder does not tell what its model is.
+    """
+    config = models.config_of(model)
+    if config is None:
+        return None
     told = devices.get(settings.device)
     kind: Device = told.kind if told else "cpu" if settings.device == "auto" else settings.device
     name, total = (told.name, told.total) if told else ("", 0)
@@ -47,7 +58,7 @@ def needs_of(model: str, settings: Any) -> Needs:
     want_rays = settings.pose_source == "ray_map" or settings.point_source == "rays"
 
     def size(chunk: int) -> int:
-        return _size(PRESETS[model], views, settings.resolution or None, kind, precision, chunk, want_rays=want_rays)
+        return _size(config, views, settings.resolution or None, kind, precision, chunk, want_rays=want_rays)
 
     usual = size(8)
     return Needs(usual if not 0 < total < usual else size(1), name, total)  # short of memory, it goes one by one

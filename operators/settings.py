@@ -79,7 +79,7 @@ class ReconstructionSettings(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
     )
     accepts_non_commercial: BoolProperty(  # type: ignore[valid-type]
-        name="For Non-Commercial Use",
+        name="Non-Commercial Use Only",
         description="The weights of this model are licensed CC BY-NC 4.0: what comes of them must not be sold. The "
         "answer is kept in the preferences",
         get=lambda _settings: consent.is_given,
@@ -185,17 +185,22 @@ def request_from(settings: Any, inputs: Inputs) -> Request:
     )
 
 
+def model_name(settings: Any) -> str:
+    """Return the preset or the folder that is chosen, whether it can be used or not; empty: no folder is named."""
+    if settings.model == models.FOLDER:
+        return bpy.path.abspath(settings.model_folder) if settings.model_folder else ""
+    return models.catalogue.resolve(settings.model)
+
+
 def model_from(settings: Any) -> str:
     """Return the model's name or folder.
 
     Raises:
         WeightsError: No folder is named, a licence needs a click, or the weights are not on this machine.
     """
-    if settings.model == models.FOLDER:
-        if not settings.model_folder:
-            raise WeightsError("No model folder is named: choose the folder of a checkpoint, or another model.")
-        return bpy.path.abspath(settings.model_folder)
-    name = models.catalogue.resolve(settings.model)
+    name = model_name(settings)
+    if not name:
+        raise WeightsError("No model folder is named: choose the folder of a checkpoint, or another model.")
     models.check_is_here(name)
     return models.chosen(name, accepts_non_commercial=settings.accepts_non_commercial)
 

@@ -6,8 +6,9 @@ import bpy
 
 from ..operators import models
 from ..operators.context import settings_of
-from ..operators.download import Errand, errands
+from ..operators.download import Errand, errands, subject_title
 from ..operators.needs import needs_of
+from ..operators.settings import model_name
 from .text import draw_sentence
 
 
@@ -27,8 +28,7 @@ class IMAGETOSCENE_PT_models(bpy.types.Panel):
         row.label(text="Models")
         row.operator("image_to_scene.check_device", text="", icon="VIEWZOOM")
         row.operator("image_to_scene.refresh_models", text="", icon="FILE_REFRESH")
-        if errands.errand is not None:
-            _draw_errand(layout, errands.errand)
+        draw_errands(layout, context)
         for name in models.NUMBERS:
             _draw_entry(layout.box().column(align=True), settings_of(context), name)
 
@@ -39,44 +39,56 @@ CLASSES: Final = (IMAGETOSCENE_PT_models,)
 def draw_choice(layout: Any, context: bpy.types.Context) -> None:
     """Draw the drop-down, what there is to know of what was chosen, and the resolution."""
     settings = settings_of(context)
-    row = layout.row(align=True)
-    row.prop(settings, "model")
+    split = layout.split(factor=0.22)
+    split.label(text="Model")
+    row = split.row(align=True)
+    row.prop(settings, "model", text="")
     row.popover("IMAGETOSCENE_PT_models", text="", icon="DOWNARROW_HLT")
-    own = "the model's own"
     if settings.model == models.FOLDER:
         layout.prop(settings, "model_folder")
-    else:
-        name = models.catalogue.resolve(settings.model)
-        own = f"{own}, {models.own_resolution(name)} px"
+    if name := model_name(settings):
         _draw_licence(layout.column(align=True), settings, name)
         _draw_state(layout, context, name)
+    draw_errands(layout, context)
     column = layout.column(align=True)
     column.prop(settings, "resolution")
     if not settings.resolution:
-        column.label(text=f"0: {own}", icon="BLANK1", translate=False)
+        own = models.own_resolution(name)
+        text = f"0: the model's own, {own} px" if own else "0: the model's own"
+        column.label(text=text, icon="BLANK1", translate=False)
+
+
+def draw_errands(layout: Any, context: bpy.types.Context) -> None:
+    """Show what is on its way for whichever model, and what went wrong last."""
+    if errands.errand is not None:
+        _draw_errand(layout, errands.errand)
+    subject, sentence = errands.failure
+    if sentence:
+        draw_sentence(layout, context, f"{subject_title(subject)}: {sentence}", "ERROR")
 
 
 def _draw_licence(layout: Any, settings: Any, name: str) -> None:
-    layout.label(text=f"{models.licence(name)}: {models.purpose(name).lower()}", icon="INFO", translate=False)
+    text = f"{models.licence(name)}: {models.purpose(name).lower()}"
+    is_known = models.config_of(name) is not None
+    layout.label(text=text if is_known else "Its config.json is not known", icon="INFO", translate=False)
     if models.is_non_commercial(name) and models.catalogue.has(name):
-        layout.prop(settings, "accepts_non_commercial")
+        row = layout.row()
+        row.use_property_split = False  # or it has half the width, and is cut off
+        row.prop(settings, "accepts_non_commercial")
 
 
 def _draw_state(layout: Any, context: bpy.types.Context, name: str) -> None:
     """Offer what is missing; where nothing is, say what a run needs."""
-    errand, (subject, sentence) = errands.errand, errands.failure
-    if errand is not None and errand.subject == name:
-        _draw_errand(layout, errand)
-    elif not models.catalogue.has(name):
-        _draw_download(layout, name)
-    else:
+    if models.catalogue.has(name):
         _draw_needs(layout, context, name)
-    if sentence and subject in {name, settings_of(context).device}:
-        draw_sentence(layout, context, sentence, "ERROR")
+    elif errands.errand is None or errands.errand.subject != name:
+        _draw_download(layout, name)
 
 
 def _draw_needs(layout: Any, context: bpy.types.Context, name: str) -> None:
     needs = needs_of(name, settings_of(context))
+    if needs is None:
+        return
     row = layout.row()
     if needs.is_too_much:
         draw_sentence(row, context, needs.text, "ERROR")
@@ -95,7 +107,7 @@ def _draw_download(layout: Any, name: str) -> None:
 def _draw_errand(layout: Any, errand: Errand) -> None:
     step = errand.progress
     row = layout.row(align=True)
-    row.progress(factor=step.done / max(1, step.total), text=errand.status)
+    row.progress(factor=step.done / max(1, step.total), text=f"{subject_title(errand.subject)}: {errand.status}")
     row.operator("image_to_scene.cancel_download", text="", icon="X")
 
 
@@ -106,9 +118,9 @@ def _draw_entry(layout: Any, settings: Any, name: str) -> None:
     if not is_here:
         _draw_download(row, name)
     elif size:
-        text = f"Remove ({size})"
+        text = f"Remove ({size})…"
         row.operator("image_to_scene.remove_model", text=text, icon="TRASH", translate=False).model = name
-    needs = needs_of(name, settings)
-    icon = "ERROR" if needs.is_too_much else "BLANK1"
-    layout.label(text=f"{models.gives(name)}", icon="BLANK1", translate=False)
-    layout.label(text=f"{needs.text}. Licence: {models.licence(name)}", icon=icon, translate=False)
+    layout.label(text=models.gives(name), icon="BLANK1", translate=False)
+    if needs := needs_of(name, settings):
+        icon = "ERROR" if needs.is_too_much else "BLANK1"
+        layout.label(text=f"{needs.text}. Licence: {models.licence(name)}", icon=icon, translate=False)

@@ -13,6 +13,7 @@ from ..operators.session import POINTS_KEY, Task, session
 from .models import draw_choice
 from .pictures import draw_pictures
 from .preferences import draw_runtime
+from .text import draw_sentence
 
 TAB: Final = "Image to Scene"
 
@@ -87,7 +88,7 @@ class IMAGETOSCENE_PT_result(bpy.types.Panel):
         root = active_root(context)
         if root is not None:
             layout.label(text=root.name, icon="EMPTY_ARROWS", translate=False)
-            _draw_facts(layout.column(align=True), root)
+            _draw_facts(layout.column(align=True), context, root)
             if has_switch(root):
                 layout.prop(root, f'["{ONLY_AT_FRAME}"]', text="Show Only at Its Frame")
         column = layout.column(align=True)
@@ -114,14 +115,19 @@ def _draw_run(layout: bpy.types.UILayout, run: Task) -> None:
     row.operator("image_to_scene.cancel", text="", icon="X")
 
 
-def _draw_facts(layout: bpy.types.UILayout, root: bpy.types.Object) -> None:
-    """Say what the root remembers: how much, how long on what, and what was worth a warning."""
+def _draw_facts(layout: Any, context: bpy.types.Context, root: bpy.types.Object) -> None:
+    """Say what the root remembers: how much, how long on what, under which licence, and what was worth a warning."""
     what = description(root)
     facts = what["facts"]
-    layout.label(text=f"{what['views']} views, {root.get(POINTS_KEY, 0):,} points", icon="BLANK1", translate=False)
+    plural = "view" if what["views"] == 1 else "views"
+    layout.label(text=f"{what['views']} {plural}, {root.get(POINTS_KEY, 0):,} points", icon="BLANK1", translate=False)
     layout.label(text=f"{models.title(what['model'])}, {what['units']}", icon="BLANK1", translate=False)
+    if licence := facts.get("licence"):
+        is_barred = models.forbids_commerce(licence)
+        text = f"Not for commercial use: {licence}" if is_barred else f"Licence of the weights: {licence}"
+        layout.label(text=text, icon="INFO" if is_barred else "BLANK1", translate=False)
     if "seconds" in facts:
         text = f"{facts['seconds']:.1f} s on {facts.get('device', '?')} in {facts.get('precision', '?')}"
         layout.label(text=text, icon="BLANK1", translate=False)
     for warning in facts.get("warnings", ()):
-        layout.label(text=warning, icon="ERROR", translate=False)
+        draw_sentence(layout, context, warning, "ERROR")

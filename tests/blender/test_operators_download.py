@@ -9,6 +9,8 @@ import bpy
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from drawing import Layout
 from loopback_hub import LoopbackHub
 
 from image_to_scene.core.errors import WeightsError
@@ -20,6 +22,8 @@ from image_to_scene.operators.devices import devices
 from image_to_scene.operators.download import Errand, check_online, errands
 from image_to_scene.operators.needs import needs_of
 from image_to_scene.operators.session import session
+from image_to_scene.operators.settings import model_from
+from image_to_scene.panels.models import draw_choice
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(300_000)}
 OPS = bpy.ops.image_to_scene
@@ -70,12 +74,21 @@ def test_a_model_is_downloaded_and_removed(server):
     assert models.catalogue.present == ("nano",)
 
 
-def test_a_refusal_is_reported_and_shown(server):
+def shown():
+    """What the sidebar says of models."""
+    layout = Layout()
+    draw_choice(layout, bpy.context)
+    return layout.text
+
+
+def test_a_refusal_is_reported_and_shown(server, settings):
     server.refusal = 404
     with pytest.raises(RuntimeError, match=r"has no depth-anything/DA3-SMALL \(404\)"):
         OPS.download_model(model="small")
     assert errands.failure[0] == "small"
     assert "404" in errands.failure[1]
+    settings.model = "base"  # the sidebar tells of what was asked for, whatever is chosen now
+    assert "Small: " in shown() and "404" in shown()
     server.refusal = None
     assert OPS.download_model(model="small") == {"FINISHED"}
     assert errands.failure == ("", "")
@@ -89,6 +102,7 @@ def test_a_download_beside_a_run_can_be_cancelled(server, worker_python):
     assert session.run is None
     until(lambda: any(path.endswith("tensors") and method == "GET" for method, path, _ in server.requests))
     assert not errands.advance()
+    assert "Small: " in shown() and "cancel_download" in shown()
     assert OPS.cancel_download() == {"FINISHED"}
     until(errands.advance)
     assert errands.failure == ("", "")  # to cancel is no failure
@@ -119,6 +133,20 @@ def test_a_non_commercial_licence_is_asked_for_once(server, settings):
         OPS.download_model(model="nested")
 
 
+def test_a_folder_s_own_licence_is_shown_and_asked_for(settings, tmp_path):
+    settings.model, settings.model_folder = "FOLDER", str(tmp_path)
+    assert "Non-commercial" not in shown()
+    (tmp_path / "config.json").write_text('{"model_name": "da3-large"}')
+    models.catalogue.refresh()
+    assert "CC-BY-NC-4.0: depth, cameras, rays" in shown()
+    assert "accepts_non_commercial" in shown()
+    assert "Memory: about" in shown()
+    with pytest.raises(WeightsError, match=r"licensed CC-BY-NC-4\.0"):
+        model_from(settings)
+    settings.accepts_non_commercial = True
+    assert model_from(settings) == str(tmp_path)
+
+
 def test_the_answer_holds_for_every_file(settings):
     settings.accepts_non_commercial = True
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -132,16 +160,16 @@ def test_what_is_on_no_hub_is_refused(server):
 
 def test_the_device_is_looked_at_without_a_run(worker_python, settings):
     settings.device = "cpu"
-    assert needs_of("base", settings).text == "Needs about 947 MB"
+    assert needs_of("base", settings).text == "Memory: about 947 MB"
     assert OPS.check_device() == {"FINISHED"}
     assert devices["cpu"].kind == "cpu"
-    assert needs_of("base", settings).text.startswith("Needs about 947 MB of ")
+    assert needs_of("base", settings).text.startswith("Memory: about 947 MB of ")
 
 
 def test_a_run_that_will_not_fit_is_known_before(settings):
     devices["auto"] = DeviceMessage(1, "cuda", "A card", 8_000_000_000, 7_000_000_000)
     needs = needs_of("base", settings)
-    assert (needs.text, needs.is_too_much) == ("Needs about 1.0 GB of 8.0 GB", False)
+    assert (needs.text, needs.is_too_much) == ("Memory: about 1.0 GB of 8.0 GB", False)
     for i in range(8):
         settings.pictures.add().path = f"{i}.png"
     assert needs.size < needs_of("base", settings).size < 8e9

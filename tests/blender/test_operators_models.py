@@ -1,12 +1,22 @@
+"""The list of models: what is on this machine, what each gives and costs, and under which licence."""
+
 import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from drawing import Layout
+
 from image_to_scene.core.errors import WeightsError
 from image_to_scene.core.model.presets import PRESETS
 from image_to_scene.operators import models
+from image_to_scene.operators.scene import BuildOptions, build
 from image_to_scene.operators.settings import model_from
+from image_to_scene.panels.sidebar import IMAGETOSCENE_PT_result
 
 
 @pytest.fixture
@@ -136,3 +146,19 @@ def test_a_folder_that_tells_nothing_is_left_to_the_run(tmp_path, content):
         (tmp_path / "config.json").write_text(content)
     assert models.config_of(str(tmp_path)) is None
     assert models.licence(str(tmp_path)) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("licence", "words"),
+    [("CC-BY-NC-4.0", "Not for commercial use: CC-BY-NC-4.0"), ("Apache-2.0", "Licence of the weights: Apache-2.0")],
+)
+def test_a_result_says_what_its_licence_allows(make_reconstruction, licence, words):
+    warning = "A sentence that is too long for one line of a panel, so that it goes over several of them."
+    reconstruction = make_reconstruction(facts={"licence": licence, "warnings": [warning]})
+    build(reconstruction, BuildOptions(), bpy.context.scene)
+    layout = Layout()
+    IMAGETOSCENE_PT_result.draw(SimpleNamespace(layout=layout), bpy.context)
+    assert words in layout.text
+    lines = [call[1] for call in layout.drawn if call[0] == "label"]
+    assert max(map(len, lines)) < 45
+    assert all(word in layout.text for word in warning.split())

@@ -11,6 +11,9 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from drawing import Layout
+
 import image_to_scene
 from image_to_scene.core.worker.runtime import uv
 from image_to_scene.core.worker.runtime.store import MARK
@@ -53,20 +56,6 @@ def preferences():
 
 def install(**words):
     return bpy.ops.image_to_scene.install_runtime(**words)
-
-
-class Layout:
-    """Takes down what a panel draws."""
-
-    def __init__(self):
-        self.drawn = []
-
-    def __getattr__(self, name):
-        def note(*words, **named):
-            self.drawn.append((name, *words, *named.values()))
-            return self
-
-        return note
 
 
 def test_it_installs_and_the_worker_runs_on_it_and_it_is_removed(wheels):

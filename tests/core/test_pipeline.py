@@ -116,6 +116,7 @@ def test_pictures_a_model_cannot_relate_are_reconstructions_of_their_own(single,
     view = results[0].views[0]
     assert (view.world_from_camera, view.confidence, view.intrinsics_origin) == (None, None, "setting")
     assert view.sky is not None
+    assert results[0].facts["licence"] == "unknown"
 
 
 def test_mono_pictures_with_given_cameras_stand_in_one_world(single, pictures):
