@@ -15,6 +15,7 @@ import bpy
 from bpy.props import EnumProperty, StringProperty
 
 from ..core.errors import CancelledError, ImageToSceneError, InstallError
+from ..core.model.presets import megabytes
 from ..core.worker.client import find_python
 from ..core.worker.runtime import lockfile
 from ..core.worker.runtime.builds import BUILDS, size_of
@@ -68,7 +69,7 @@ class Setup:
             return f"Runtime: {self.job.text}"
         if (runtime := self.runtime) is not None:
             facts = runtime.facts
-            about = f"torch {facts['packages']['torch']}, {facts['device']}, {facts['bytes'] / 1e9:.1f} GB"
+            about = f"torch {facts['packages']['torch']}, {facts['device']}, {megabytes(facts['bytes'])}"
             return f"Runtime: ready, {about}" + (", of an older version of the add-on" if self.is_outdated else "")
         return f"Runtime: {self.runtimes[0].problem}: repair it" if self.runtimes else "Runtime: not installed"
 
@@ -160,7 +161,8 @@ class _Installing(_Working):
         """Name the size, the source and the place."""
         layout: Any = self.layout
         size = size_of(BUILDS[self.build])
-        layout.label(text=f"Torch and its packages: {size}", icon="INFO", translate=False)
+        text = f"about {size.disk_text}" if self.wheels else size
+        layout.label(text=f"Torch and its packages: {text}", icon="INFO", translate=False)
         where = self.wheels or "the internet: pypi.org and pytorch.org"
         layout.label(text=f"From {where}", icon="IMPORT", translate=False)
         layout.label(text="Only this add-on uses it. It can be removed in the preferences.", icon="BLANK1")
@@ -226,7 +228,7 @@ class IMAGETOSCENE_OT_repair_runtime(_Installing, bpy.types.Operator):
 
 
 class IMAGETOSCENE_OT_remove_runtime(_Working, bpy.types.Operator):
-    """Remove the environment from the disk; a worker that runs in it ends first"""
+    """Remove the environment from the disk; Reconstruct needs it, so it must be installed again for that"""
 
     bl_idname = "image_to_scene.remove_runtime"
     bl_label = "Remove Runtime"
@@ -235,7 +237,16 @@ class IMAGETOSCENE_OT_remove_runtime(_Working, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Outcome:
         """Ask."""
         self._is_pressed = not bpy.app.background
-        return manager_of(context).invoke_confirm(self, event) if self._is_pressed else self.execute(context)
+        if not self._is_pressed:
+            return self.execute(context)
+        freed = sum(runtime.facts["bytes"] for runtime in setup.runtimes)
+        return manager_of(context).invoke_confirm(
+            self,
+            event,
+            title="Remove Runtime?",
+            message=f"Frees {megabytes(freed)}; without it the network cannot run.",
+            confirm_text="Remove",
+        )
 
     def execute(self, _context: bpy.types.Context) -> Outcome:
         """Remove."""

@@ -28,8 +28,8 @@ class ImageToScenePreferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
     )
     accepts_non_commercial: BoolProperty(  # type: ignore[valid-type]
-        name="Use Models for Non-Commercial Work",
-        description="Weights licensed CC BY-NC 4.0 may be used: what comes of them must not be sold",
+        name="Allow Models for Non-Commercial Use Only",
+        description="Weights licensed CC BY-NC 4.0 may be downloaded and used; what comes of them must not be sold",
     )
     worker_python: StringProperty(  # type: ignore[valid-type]
         name="Use This Python Instead",
@@ -44,7 +44,7 @@ class ImageToScenePreferences(bpy.types.AddonPreferences):
         _draw_runtime(layout.box().column(), context, self)
         column = layout.box().column()
         column.label(text="Use this Python instead:")
-        row = column.row(align=True)
+        row = column.split(factor=0.8, align=True)
         row.prop(self, "worker_python", text="")
         row.operator("image_to_scene.check_python", text="Check", icon="VIEWZOOM")
         if setup.check is not None:
@@ -62,7 +62,7 @@ def draw_runtime(layout: Any, context: bpy.types.Context) -> None:
         _draw_job(layout)
         return
     column = layout.box().column(align=True)
-    needed = f"Needs its runtime ({size_of(BUILDS['auto']).download_text})"
+    needed = f"First the network's runtime is needed, {size_of(BUILDS['auto']).download_text}"
     draw_sentence(column, context, needed, "INFO")
     if setup.error:
         draw_sentence(column, context, setup.error, "ERROR")
@@ -77,17 +77,18 @@ def _draw_job(layout: Any) -> None:
 
 def _draw_runtime(layout: Any, context: bpy.types.Context, preferences: Any) -> None:
     is_there = bool(setup.runtimes)
+    if setup.job is not None:
+        layout.label(text="Runtime", icon="SORTTIME")
+        _draw_job(layout)
+        return
     draw_sentence(layout, context, setup.line, "CHECKMARK" if setup.runtime else "INFO")
     if setup.error:
         draw_sentence(layout, context, setup.error, "ERROR")
-    if setup.job is not None:
-        _draw_job(layout)
-        return
     row = layout.row(align=True)
     row.operator("image_to_scene.install_runtime", text="Install Again…" if is_there else "Install…", icon="IMPORT")
     if is_there:
         row.operator("image_to_scene.repair_runtime", text="Repair…", icon="TOOL_SETTINGS")
-        row.operator("image_to_scene.remove_runtime", text="Remove", icon="TRASH")
+        row.operator("image_to_scene.remove_runtime", text="Remove…", icon="TRASH")
     column = layout.column()
     column.use_property_split = True
     column.use_property_decorate = False
@@ -102,6 +103,7 @@ def _draw_log(layout: Any) -> None:
     lines = list(setup.job.log) if setup.job is not None else session.log.splitlines() or setup.log
     if lines:
         box = layout.box().column(align=True)
+        box.label(text="Last lines of the log", icon="TEXT")
         for line in lines[-LOG_LINES:]:
             box.label(text=line, translate=False)
 

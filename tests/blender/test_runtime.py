@@ -141,9 +141,19 @@ def test_pressed_in_the_window_it_works_in_the_background_and_a_cancel_ends_it(w
 def test_without_a_python_the_sidebar_asks_for_the_runtime_and_names_its_size(wheels):
     layout = Layout()
     draw_runtime(layout, bpy.context)
-    (text,) = (words[1] for words in layout.drawn if words[0] == "label")
-    assert text.startswith("Needs its runtime (about ")
+    text = " ".join(words[1] for words in layout.drawn if words[0] == "label")
+    assert text.startswith("First the network's runtime is needed, about ")
     assert any(words[:2] == ("operator", "image_to_scene.install_runtime") for words in layout.drawn)
+
+
+def test_the_dialog_names_a_download_only_where_there_is_one(wheels):
+    def shown(wheels):
+        dialog = SimpleNamespace(layout=Layout(), build="cpu", wheels=wheels)
+        runtime.IMAGETOSCENE_OT_install_runtime.draw(dialog, bpy.context)
+        return dialog.layout.text
+
+    assert "to download" in shown("") and "online access is off" in shown("")
+    assert "to download" not in shown(wheels) and "on disk" in shown(wheels) and wheels in shown(wheels)
 
 
 def test_the_preferences_show_how_things_are(wheels, preferences, tmp_path):
@@ -151,7 +161,7 @@ def test_the_preferences_show_how_things_are(wheels, preferences, tmp_path):
         layout = Layout()
         preferences_now = SimpleNamespace(layout=layout, runtime_build="cpu")
         ImageToScenePreferences.draw(preferences_now, bpy.context)
-        return " ".join(str(word) for words in layout.drawn for word in words)
+        return layout.text
 
     assert "Runtime: not installed" in shown()
     assert "to download" in shown()

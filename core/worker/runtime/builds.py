@@ -16,12 +16,17 @@ class Size:
     disk: int
 
     def __str__(self) -> str:
-        return f"{self.download_text} to download, {_amount(self.disk)} on disk"
+        return f"{self.download_text} to download, {self.disk_text}"
 
     @property
     def download_text(self) -> str:
         """What goes over the network, for the artist."""
         return f"about {_amount(self.download)}"
+
+    @property
+    def disk_text(self) -> str:
+        """What it takes where it lies, for the artist."""
+        return f"{_amount(self.disk)} on disk"
 
 
 @dataclass(frozen=True)
