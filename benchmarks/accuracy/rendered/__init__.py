@@ -1,0 +1,6 @@
+"""Scenes of our own, made and rendered by Blender's Cycles, with exact depth and cameras.
+
+`materials` and `shapes` are the stock, `rooms`, `tabletops` and `facades` what is made of it, `cameras` where it is
+seen from, `rendering` makes pictures and truth of it, and `reading` reads them again. `python -m
+benchmarks.accuracy.rendered` renders. Nothing is shared with the scenes that the bundled model is trained on.
+"""

@@ -1,0 +1,81 @@
+"""One prediction against the truth of its scene: all numbers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+
+from image_to_scene.core.types import BoolArray, FloatArray
+
+from .alignment import DegenerateError, Similarity, align_cameras
+from .depth import score_depth
+from .fusion import DepthMap
+from .pose import THRESHOLDS, area_under_curve, pair_errors, relative_pair_errors
+from .prediction import Prediction, depth_at, intrinsics_at
+from .scene import Scene
+from .surface import NOTHING, SurfaceScore
+
+Scores = dict[str, float]
+"""`auc3` … `auc30` and `relative_auc30` (percent), `rotation` and `direction` (median degrees), and the fields of
+`DepthScore` and `SurfaceScore`; what a data set cannot tell is not there."""
+NOWHERE = Similarity(np.eye(3), np.zeros(3), 1.0)
+
+
+def score(scene: Scene, prediction: Prediction) -> Scores:
+    """Compare a prediction with the truth; what was given as true is compared where it stands, without alignment."""
+    return score_pose(scene, prediction) | _score_depth(scene, prediction) | _score_surface(scene, prediction)
+
+
+def score_pose(scene: Scene, prediction: Prediction) -> Scores:
+    """Compare the cameras to each other, all pairs of them."""
+    true = scene.pictures.world_from_camera
+    if len(true) < 2:
+        return {}
+    errors, relative = pair_errors(prediction.cameras, true), relative_pair_errors(prediction.cameras, true)
+    rotation, direction = np.median(relative, axis=0).tolist()
+    areas = {f"auc{threshold}": area_under_curve(errors, threshold) for threshold in THRESHOLDS}
+    return areas | {"relative_auc30": area_under_curve(relative, 30), "rotation": rotation, "direction": direction}
+
+
+def alignment(scene: Scene, prediction: Prediction) -> Similarity:
+    """Find how the prediction lies in the true world.
+
+    Raises:
+        DegenerateError: Its cameras do not tell.
+    """
+    if prediction.in_true_world:
+        return NOWHERE
+    return align_cameras(prediction.cameras, scene.pictures.world_from_camera)
+
+
+def _score_depth(scene: Scene, prediction: Prediction) -> Scores:
+    true = [scene.view(index).depth for index in range(len(prediction.views))]
+    if not any(np.isfinite(view).any() for view in true):
+        return {}
+    found = [depth_at(view, _size(t)) for view, t in zip(prediction.views, true, strict=True)]
+    return asdict(score_depth(found, true))
+
+
+def _score_surface(scene: Scene, prediction: Prediction) -> Scores:
+    score: SurfaceScore | None = NOTHING
+    try:
+        similarity = alignment(scene, prediction)
+    except DegenerateError:
+        return asdict(NOTHING)
+    score = scene.score_surface(_depth_maps(scene, prediction, similarity), given=prediction.in_true_world)
+    return asdict(score) if score else {}
+
+
+def _depth_maps(scene: Scene, prediction: Prediction, similarity: Similarity) -> Iterator[DepthMap]:
+    """Bring the views to the true world one after the other, masked as the data set wants it."""
+    cameras = similarity.cameras(prediction.cameras)
+    for index, (view, camera) in enumerate(zip(prediction.views, cameras, strict=True)):
+        kept = scene.view(index).kept
+        depth = np.where(kept, similarity.scale * depth_at(view, _size(kept)), np.nan)
+        yield DepthMap(depth, intrinsics_at(view, _size(kept)), camera)
+
+
+def _size(pixels: FloatArray | BoolArray) -> tuple[int, int]:
+    return pixels.shape[1], pixels.shape[0]
