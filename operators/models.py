@@ -209,7 +209,7 @@ def _entry(name: str, *, is_here: bool) -> Entry:
     about = f"{gives(name)}. Licence of the weights: {licence(name)}"
     if is_here:
         return (name, title(name), about, "NONE", NUMBERS[name])
-    return (name, f"{title(name)} · not downloaded, {size_text(name)}", about, "IMPORT", NUMBERS[name])
+    return (name, f"{title(name)} · {size_text(name)}", f"Not downloaded yet. {about}", "IMPORT", NUMBERS[name])
 
 
 def _is_cached(cache: Path, config: ModelConfig) -> bool:

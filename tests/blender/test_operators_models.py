@@ -60,7 +60,8 @@ def test_models_that_are_not_here_are_listed_with_their_size(cache):
     entries = {entry[0]: entry for entry in models.catalogue.entries}
     assert list(entries) == ["AUTOMATIC", *models.NUMBERS, "FOLDER"]
     assert entries["base"][1] == "Base"
-    assert entries["small"][1] == "Small · not downloaded, 137 MB"
+    assert entries["small"][1] == "Small · 137 MB"
+    assert entries["small"][2].startswith("Not downloaded yet")
     assert entries["nano"][1] == "Nano (preview)"
 
 
