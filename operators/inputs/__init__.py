@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 from ...core.errors import ImageError
 from ...core.types import View
@@ -84,7 +85,7 @@ def count(item: Any) -> int:
 def _views_of(item: Any, context: bpy.types.Context) -> Sequence[View]:
     if item.kind == "CAMERA":
         return cameras.views_of(item, context)
-    return _with_lens(item, _pictures_of(item, context), context)
+    return _with_lens(item, _pictures_of(item, context))
 
 
 def _pictures_of(item: Any, context: bpy.types.Context) -> list[View]:
@@ -106,9 +107,14 @@ def _with_mask(item: Any, view: View, context: bpy.types.Context) -> View:
     return replace(view, mask=masks.mask_of(item, view.path, context, frame=frame, number=number))
 
 
-def _with_lens(item: Any, found: list[View], context: bpy.types.Context) -> list[View]:
-    """Give the views the lens that is known; all frames of a clip have one size."""
+def _with_lens(item: Any, found: list[View]) -> list[View]:
+    """Give the views the lens that is known; all frames of a clip have one size.
+
+    It is known for the picture as it is shown, and counts a movie's pixels as they are stored.
+    """
     if item.lens_kind == "AUTO":
         return found
-    image_from_camera = lenses.intrinsics_of(item, files.size_of(found[0].path), context)
+    stored, shown = files.size_of(found[0].path), files.shown_size(found[0].path)
+    lens = lenses.intrinsics_of(item, shown)
+    image_from_camera = None if lens is None else np.diag((stored[0] / shown[0], stored[1] / shown[1], 1.0)) @ lens
     return [replace(view, image_from_camera=image_from_camera) for view in found]

@@ -109,15 +109,39 @@ def sequence_item(files: Sequence[Path]) -> Item:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Return (width, height) of an upright picture or of a movie's frames, in pixels.
+    """Return (width, height) of an upright picture, or of a movie's upright frames as it stores them, in pixels.
 
     Raises:
         ImageError: Blender cannot read it.
     """
     if is_movie(path):
-        return read_movie(path).size
+        return _movie_sizes(path)[0]
     width, height = headers.stored_size(path) or _decoded_size(path)
     return (height, width) if exif.is_on_its_side(path) else (width, height)
+
+
+def shown_size(path: Path) -> tuple[int, int]:
+    """Return the same as `size_of`, of a movie with pixels that are square.
+
+    Raises:
+        ImageError: Blender cannot read it.
+    """
+    return _movie_sizes(path)[1] if is_movie(path) else size_of(path)
+
+
+def _movie_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return (width, height) of a movie's upright frames as they are stored, and with square pixels.
+
+    Blender takes no notice of a pixel's shape, and until 4.3 at least not of a turned movie.
+    """
+    width, height = read_movie(path).size
+    shape = headers.movie_shape(path)
+    if shape is None:
+        return (width, height), (width, height)
+    if shape.is_turned and (width > height) == shape.is_wide:
+        width, height = height, width
+    aspect = 1.0 / shape.pixel_aspect if shape.is_turned else shape.pixel_aspect
+    return (width, height), (round(width * max(1.0, aspect)), round(height * max(1.0, 1.0 / aspect)))
 
 
 def _decoded_size(path: Path) -> tuple[int, int]:

@@ -1,16 +1,32 @@
 """The size of a picture as its header tells it: Blender would decode all of it for that, whatever memory it takes.
 
-The headers are those of PNG (W3C, Portable Network Graphics, 11.2.1) and JPEG (ITU-T T.81, B.2.2).
+The headers are those of PNG (W3C, Portable Network Graphics, 11.2.1) and JPEG (ITU-T T.81, B.2.2). Of movies of the MP4
+and MOV kind (ISO/IEC 14496-12, 8.3.2 and 12.1.4) it is how they are to be shown, which Blender tells in part only.
 """
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 JPEG: Final = b"\xff\xd8\xff"
+LONGEST: Final = 1 << 24
+"""Bytes of a movie's header that are looked at."""
 FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of JPEG's segments that tell the size."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a movie is to be shown."""
+
+    pixel_aspect: float
+    """Width of a pixel over its height, as it is stored."""
+    is_turned: bool
+    """By a quarter."""
+    is_wide: bool
+    """As it is stored."""
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:
@@ -23,6 +39,42 @@ def stored_size(path: Path) -> tuple[int, int] | None:
     except (OSError, struct.error):
         return None
     return (found[0], found[1]) if found and all(found) else None
+
+
+def movie_shape(path: Path) -> Shape | None:
+    """Read how a movie of the MP4 or MOV kind is shown; None of any other, and where it is not told."""
+    try:
+        with path.open("rb") as file:
+            header = _box(file, b"moov")
+    except (OSError, OverflowError, struct.error):
+        return None
+    for track in header.split(b"tkhd")[1:]:
+        start = 40 if track[:1] == b"\0" else 52  # the times before it have 32 bits, or 64
+        if len(track) < start + 44:
+            return None
+        a, b, _, c, d, *_, width, height = struct.unpack_from(">9iII", track, start)
+        if width and height:  # sound has none
+            return Shape(_pixel_aspect(track), abs(b) + abs(c) > abs(a) + abs(d), width > height)
+    return None
+
+
+def _pixel_aspect(track: bytes) -> float:
+    sides = track.partition(b"pasp")[2][:8]
+    across, down = struct.unpack(">II", sides) if len(sides) == 8 else (1, 1)
+    return float(across / down) if across and down else 1.0
+
+
+def _box(file: BinaryIO, kind: bytes) -> bytes:
+    """Return what the first box of a kind holds; nothing where there is none."""
+    while len(start := file.read(8)) == 8:
+        length, found = struct.unpack(">I4s", start)
+        length = struct.unpack(">Q", file.read(8))[0] - 16 if length == 1 else length - 8
+        if found == kind:
+            return file.read(min(length, LONGEST) if length > 0 else LONGEST)  # 0: up to the end of the file
+        if length < 0:
+            return b""
+        file.seek(length, 1)
+    return b""
 
 
 def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:

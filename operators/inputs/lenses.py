@@ -20,7 +20,7 @@ FSPY_HEADER: Final = struct.Struct("<4sIII")
 """Mark, version, bytes of JSON, bytes of the picture; the JSON follows."""
 
 
-def intrinsics_of(item: Any, size: tuple[int, int], _context: bpy.types.Context | None = None) -> FloatArray | None:
+def intrinsics_of(item: Any, size: tuple[int, int]) -> FloatArray | None:
     """Return an entry's known lens.
 
     Args:

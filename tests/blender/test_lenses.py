@@ -3,6 +3,8 @@
 import json
 import math
 import struct
+import subprocess
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -12,11 +14,11 @@ from hypothesis import strategies as st
 
 from image_to_scene.core.errors import CameraError
 from image_to_scene.core.geometry.cameras import CameraLens, intrinsics_from_lens
-from image_to_scene.operators.inputs import Item, lenses
+from image_to_scene.operators.inputs import Item, files, headers, lenses, views_from
 
 
 def intrinsics(size=(80, 60), **values):
-    return lenses.intrinsics_of(Item("photo", **values), size, bpy.context)
+    return lenses.intrinsics_of(Item("photo", **values), size)
 
 
 def test_nothing_is_said():
@@ -102,3 +104,48 @@ def test_fspy_files_that_do_not_fit_are_named(tmp_path, words, content):
 def test_an_fspy_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(CameraError, match=r"gone\.fspy cannot be read"):
         intrinsics(lens_kind="FSPY", lens_path=str(tmp_path / "gone.fspy"))
+
+
+WRITE_MOVIES = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+sys.path.append(sys.argv[1])
+from write_movie import numbered_frame, turn, write
+folder, frames = Path(sys.argv[2]), [numbered_frame(number) for number in range(5)]
+for name, aspect, matrix in (
+    ("plain.mp4", 1, None), ("wide.mp4", 2, None), ("tall.mov", 2, (0, 1, -1, 0)), ("turned.mp4", 1, (0, -1, 1, 0)),
+    ("over.mp4", 1, (-1, 0, 0, -1)), ("other.mkv", 1, None),
+):
+    write(folder / name, frames, sample_aspect_ratio=Fraction(aspect))
+    if matrix:
+        turn(folder / name, *matrix)
+"""
+
+
+def test_a_movies_lens_is_that_of_the_picture_as_it_is_shown(worker_python, tmp_path):
+    """Movies of 64 × 48 stored pixels; the worker stretches them to square ones, the longer way."""
+    subprocess.run([worker_python, "-c", WRITE_MOVIES, Path(__file__).parents[1], tmp_path], check=True)
+    for name, stored, shown in (
+        ("plain.mp4", (64, 48), (64, 48)),
+        ("wide.mp4", (64, 48), (128, 48)),
+        ("tall.mov", (48, 64), (48, 128)),
+        ("turned.mp4", (48, 64), (48, 64)),
+        ("over.mp4", (64, 48), (64, 48)),
+        ("other.mkv", (64, 48), (64, 48)),
+    ):
+        assert (files.size_of(tmp_path / name), files.shown_size(tmp_path / name)) == (stored, shown), name
+        item = files.movie_item(tmp_path / name)
+        item.lens_kind, item.lens_focal, item.lens_sensor, item.count = "FOCAL", 18.0, 36.0, 1
+        (view,) = views_from([item], bpy.context).views
+        square = np.diag((shown[0] / stored[0], shown[1] / stored[1], 1.0)) @ view.image_from_camera
+        focal = 0.5 * max(shown)
+        np.testing.assert_allclose(square, [[focal, 0, shown[0] / 2], [0, focal, shown[1] / 2], [0, 0, 1]])
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"moov", b"tkhd", struct.pack(">I4s", 0, b"moov")]))
+def test_any_header_of_a_movie_is_a_shape_or_nothing(tmp_path_factory, noise, mark):
+    path = tmp_path_factory.getbasetemp() / "noise.mp4"
+    path.write_bytes(struct.pack(">I4s", 16, b"ftyp") + bytes(8) + mark + noise)
+    found = headers.movie_shape(path)
+    assert found is None or found.pixel_aspect > 0.0
