@@ -1,10 +1,12 @@
 """What an artist can do: one file a verb.
 
-`settings` what is asked for, `models` what there is to choose from, `download` brings it, `needs` says what it takes,
-`session` the worker and what it made; `inputs` from the picture list to views; `reconstruct`, `pictures`,
-`reconstructions`, `placement` (with `picking`), `tuning` and `export` the operators; `command`, `arguments` and
-`input_arguments` the same from the command line, `given_cameras` known cameras; `scene` the builders. Only `register`
-makes anything known to Blender.
+`settings` what is asked for, `models` what there is to choose from (`consent` to its licence), `download` brings it,
+`needs` says what it takes of `devices`; `inputs` from the picture list to views; `session` the worker and what it made,
+`runtime` what the worker runs on, `work` the steps from a task to a scene, `memory` what a root remembers; `scene` the
+builders. `reconstruct`, `pictures`, `reconstructions`, `placement` (with `picking`), `tuning` and `export` are the
+operators; `command` is the same from the command line, with `arguments`, `input_arguments` and `tuning_arguments`, how
+they are read (`usage`), `given_cameras` from files and standard `output`. `context` and `log` serve all. Only
+`register` makes anything known to Blender.
 """
 
 

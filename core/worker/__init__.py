@@ -1,5 +1,6 @@
 """The process that owns torch, and the way to talk to it.
 
-`client` runs inside Blender and never blocks, `server` is the child's loop, `protocol` the lines between them, and
-`__main__` starts the child from any interpreter. Importing the client imports neither torch nor bpy.
+`client` runs inside Blender and never blocks, `child` is the process that it holds, `server` that process's loop,
+`protocol` the lines between them, and `__main__` starts it from any interpreter; `runtime` makes one for it. Importing
+the client imports neither torch nor bpy.
 """
