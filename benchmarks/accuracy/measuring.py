@@ -26,7 +26,8 @@ from .prediction import (
 from .rendered.reading import RenderedScene
 from .results import THROUGH_BLENDER, Result, save_result
 from .scene import Scene
-from .scoring import Scores, score
+from .scores import Scores
+from .scoring import score
 
 DRAWN = 2  # the view of which pictures are made
 

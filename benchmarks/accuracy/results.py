@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .scoring import Scores
+from .scores import Scores
 
 THROUGH_BLENDER = ", through Blender"
 """Follows the name of a way of reconstructing where the scores are of what was read back from a .blend."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from image_to_scene.core.types import BoolArray, FloatArray
 
 from .fusion import DepthMap, Protocol, fuse
-from .surface import SurfaceScore, score_surface
+from .scores import Scores
+from .surface import score_surface
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Scene(ABC):
         """Read what is true of one view."""
 
     @abstractmethod
-    def score_surface(self, views: Iterable[DepthMap], *, given: bool) -> SurfaceScore | None:
+    def score_surface(self, views: Iterable[DepthMap], *, given: bool) -> Scores:
         """Compare the surface that depth maps make with the true one.
 
         Args:
@@ -56,7 +57,7 @@ class Scene(ABC):
             given: The true cameras were given, for data sets that then fuse otherwise.
 
         Returns:
-            None where this data set has no surface to compare with.
+            Nothing where this data set has no surface to compare with.
         """
 
 
@@ -69,7 +70,7 @@ class FusedScene(Scene):
     def surface(self) -> FloatArray:
         """Read points [N, 3] of the true surface."""
 
-    def score_surface(self, views: Iterable[DepthMap], *, given: bool) -> SurfaceScore | None:
+    def score_surface(self, views: Iterable[DepthMap], *, given: bool) -> Scores:
         """Fuse, and compare points; see `Scene`."""
         del given
-        return score_surface(fuse(views, self.protocol), self.surface(), self.protocol)
+        return asdict(score_surface(fuse(views, self.protocol), self.surface(), self.protocol))

@@ -15,11 +15,10 @@ from .fusion import DepthMap
 from .pose import THRESHOLDS, area_under_curve, pair_errors, relative_pair_errors
 from .prediction import Prediction, depth_at, intrinsics_at
 from .scene import Scene
-from .surface import NOTHING, SurfaceScore
+from .scores import Scores
+from .surface import NOTHING
 
-Scores = dict[str, float]
-"""`auc3` … `auc30` and `relative_auc30` (percent), `rotation` and `direction` (median degrees), and the fields of
-`DepthScore` and `SurfaceScore`; what a data set cannot tell is not there."""
+MOST_PIXELS = 400_000  # of a view whose depth is compared
 NOWHERE = Similarity(np.eye(3), np.zeros(3), 1.0)
 
 
@@ -51,21 +50,24 @@ def alignment(scene: Scene, prediction: Prediction) -> Similarity:
 
 
 def _score_depth(scene: Scene, prediction: Prediction) -> Scores:
-    true = [scene.view(index).depth for index in range(len(prediction.views))]
+    """Compare depth maps; of large ones every second, third, … row and column."""
+    true, found = list[FloatArray](), list[FloatArray]()
+    for index, view in enumerate(prediction.views):
+        depth = scene.view(index).depth
+        step = max(1, round((depth.size / MOST_PIXELS) ** 0.5))
+        true.append(depth[::step, ::step].astype(np.float32))
+        found.append(depth_at(view, _size(depth))[::step, ::step].astype(np.float32))
     if not any(np.isfinite(view).any() for view in true):
         return {}
-    found = [depth_at(view, _size(t)) for view, t in zip(prediction.views, true, strict=True)]
     return asdict(score_depth(found, true))
 
 
 def _score_surface(scene: Scene, prediction: Prediction) -> Scores:
-    score: SurfaceScore | None = NOTHING
     try:
         similarity = alignment(scene, prediction)
     except DegenerateError:
         return asdict(NOTHING)
-    score = scene.score_surface(_depth_maps(scene, prediction, similarity), given=prediction.in_true_world)
-    return asdict(score) if score else {}
+    return scene.score_surface(_depth_maps(scene, prediction, similarity), given=prediction.in_true_world)
 
 
 def _depth_maps(scene: Scene, prediction: Prediction, similarity: Similarity) -> Iterator[DepthMap]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .results import Result, means
-from .scoring import Scores
+from .scores import Scores
 
 WIDTH = 30
 
