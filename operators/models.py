@@ -56,7 +56,7 @@ class Catalogue:
         return self.default if name == AUTOMATIC else name
 
     def _list(self) -> None:
-        automatic = f"Automatic: {title(self.default)}"
+        automatic = f"Auto: {title(self.default)}"  # short, for the drop-down
         self.entries = [
             (AUTOMATIC, automatic, "Base where it is on this machine, else the preview", "NONE", 0),
             *(_entry(name, is_here=name in self.present) for name in NUMBERS),

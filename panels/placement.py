@@ -92,7 +92,7 @@ def _draw_residuals(layout: Any, context: bpy.types.Context, cameras: Any) -> No
     if not cameras:
         return
     box = layout.box().column(align=True)
-    box.label(text="Off from the pictures by", translate=False)
+    box.label(text="Known cameras are off by", translate=False)
     for camera in cameras:
         row = box.row()
         row.label(text=camera["name"], icon="CAMERA_DATA" if camera["agrees"] else "ERROR", translate=False)

@@ -75,7 +75,7 @@ CONTROLS = {
         {"min": 0.0, "precision": 2},
     ),
     "depth_jump": Control(
-        "Max Depth Jump",
+        "Depth Jump",
         "depth",
         "Cut where neighbouring depths differ by more than this, as part of the nearer one: smaller cuts more edges; "
         "0 cuts nothing",

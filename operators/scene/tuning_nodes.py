@@ -15,7 +15,7 @@ GEOMETRY = Input("Geometry", "Geometry")
 LEFT_OUT = (
     Input("Min Confidence", "Float", 0.0, 0.0, "Leave out what the network is less sure of than this; 0: nothing"),
     Input("Remove Unsure", "Float", 0.0, 0.0, "Leave out this percentage of all pixels, the least sure ones"),
-    Input("Max Depth Jump", "Float", 0.0, 0.0, "Cut where neighbouring depths differ by more than this; 0: nowhere"),
+    Input("Depth Jump", "Float", 0.0, 0.0, "Cut where neighbouring depths differ by more than this; 0: nowhere"),
     Input("Max Distance", "Float", 0.0, 0.0, "Leave out what is farther from its camera than this; 0: nothing"),
     Input("Remove Sky", "Bool", False, None, "Leave out what the network takes for sky"),
     Input("Remove Masked", "Bool", False, None, "Leave out what the pictures' masks leave out"),
@@ -84,7 +84,7 @@ def _left_out_group(name: str) -> Any:
     tests = (
         graph.boolean("AND", unsure, output(confidence, "Exists")),
         graph.boolean("AND", least_sure, output(rank, "Exists")),
-        _beyond(graph, "depth_jump", "Max Depth Jump"),
+        _beyond(graph, "depth_jump", "Depth Jump"),
         _beyond(graph, "depth", "Max Distance"),
         _marked(graph, "sky", "Remove Sky"),
     )
