@@ -142,18 +142,36 @@ def find(what, part=0.33):
     raise AssertionError(f"no {what} in the sidebar at {part} of its width")
 
 
+def all_below(part=0.33):
+    """Move down the sidebar once; return the place of each button and field at a part of its width, by its name."""
+    bar = region("UI")
+    x, places = bar.x + int(part * bar.width), {}
+    for y in range(bar.y + bar.height - 10, bar.y + 10, -8):
+        simulate("MOUSEMOVE", "NOTHING", (x, y))
+        yield 0.04
+        if found := below_mouse():
+            places.setdefault(found, (x, y - 4))
+    return places
+
+
 def scroll_to(what, part=0.33, pages=12):
     """Find something further down, scrolling as with a mouse wheel."""
     for _ in range(pages):
         try:
             return (yield from find(what, part))
         except AssertionError:
-            bar = region("UI")
-            place = bar.x + bar.width // 2, bar.y + bar.height // 2
-            for _ in range(6):
-                press("WHEELDOWNMOUSE", place)
-            yield 0.4
+            yield from scroll_down(6)
     raise AssertionError(f"no {what} anywhere in the sidebar")
+
+
+def scroll_down(turns=40):
+    """Turn the mouse wheel over the sidebar, by default to its end."""
+    bar = region("UI")
+    place = bar.x + bar.width // 2, bar.y + bar.height // 2
+    yield from hover(place)
+    for _ in range(turns):
+        press("WHEELDOWNMOUSE", place)
+    yield 0.4
 
 
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")

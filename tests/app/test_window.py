@@ -22,7 +22,7 @@ from core.types import ReconstructedView, Reconstruction
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = shlex.split(os.environ.get("IMAGE_TO_SCENE_BLENDER", ""))
 BUNDLED = ROOT / "core" / "model" / "checkpoints" / "nano" / "model.safetensors"
-SCRIPTS = ("director.py", "day_script.py", "endings_script.py", "slices_script.py")
+SCRIPTS = ("director.py", "day_script.py", "endings_script.py", "panels_script.py", "slices_script.py")
 
 pytestmark = pytest.mark.skipif(not COMMAND, reason="IMAGE_TO_SCENE_BLENDER names no Blender application")
 
@@ -93,6 +93,37 @@ def big_reconstruction(folder):
     save(Reconstruction(tuple(views), model="nano"), folder / "big")
 
 
+def save_floors(folder):
+    """A floor and a wall before two cameras that are pitched down: as the first one sees them, and in a given world."""
+    width, height, focal = 168, 126, 140.0
+    columns, rows = np.mgrid[0:width, 0:height].astype(np.float32).transpose(0, 2, 1) + 0.5
+    x, y = (columns - width / 2) / focal, (rows - height / 2) / focal
+    sine, cosine = np.sin(np.radians(20)), np.cos(np.radians(20))
+    down, ahead = y * cosine + sine, cosine - y * sine  # per unit of depth
+    depth = np.minimum(np.where(down > 0, 1.5 / np.maximum(down, 1e-9), np.inf), 4.0 / ahead).astype(np.float32)
+    image = np.stack((x * 100 + 128, y * 100 + 128, depth * 30), axis=-1).clip(0, 255).astype(np.uint8)
+    confidence = 1 + 5 * np.abs(np.sin(columns / 9)).astype(np.float32)
+    K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+    pitched = np.array([[1, 0, 0, 0], [0, -sine, cosine, 0], [0, -cosine, -sine, 1.5], [0, 0, 0, 1]])
+    off = {"view": 0, "name": "Camera", "distance": 0.0123, "degrees": 0.4, "pixels": 3.2, "agrees": True}
+    far_off = off | {"view": 1, "name": "Camera with a long name", "distance": 1.8, "pixels": 143.0, "agrees": False}
+    told = {
+        "licence": "CC-BY-NC-4.0",
+        "warnings": ["A sentence that is longer than one line of the sidebar is wrapped."],
+    }
+    given = {"pivot": [0, 0, 1.5], "scale_known": True, "cameras": [off, far_off]}
+    for world, facts in (("first_view", told), ("given", told | given)):
+        views = []
+        for index in range(2):
+            camera = pitched.copy() if world == "given" else np.eye(4)
+            camera[0, 3] = 0.3 * index
+            source = folder / f"view_{index}.png"
+            views.append(
+                ReconstructedView(source, source, (width, height), np.eye(3), image, depth, K, camera, confidence)
+            )
+        save(Reconstruction(tuple(views), model="nano", world=world, facts=facts), folder / world)
+
+
 def test_an_artists_day(folder):
     """Click through files, reconstruct, cancel, reconstruct, tune, save, reopen, export."""
     run_in_window(folder, "day_script.py")
@@ -106,6 +137,13 @@ def test_whatever_ends_a_run(folder):
 def test_a_big_scene_is_built_in_slices(folder):
     big_reconstruction(folder)
     run_in_window(folder, "slices_script.py")
+
+
+def test_models_and_placing_by_the_panels(folder):
+    """Offline and without consent nothing is fetched; every button of Scale & Place does what it says, with undo."""
+    save_floors(folder)
+    shutil.copy(ROOT / "tests" / "loopback_hub.py", folder)
+    run_in_window(folder, "panels_script.py")
 
 
 def test_the_command_line_in_the_background(folder):
