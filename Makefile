@@ -11,12 +11,12 @@ APPLICATIONS ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/image_t
 PIP := -m pip install --quiet --disable-pip-version-check
 TEST := -m pytest -q
 
-.PHONY: demo test lint types test-core test-blender test-blender52 test-app bench wheels lock extension clean
+.PHONY: demo test lint types test-core test-blender test-blender52 test-app test-benchmarks bench bench-accuracy wheels lock extension clean
 
 demo: .venv/ready
 	$(BIN)/python demo/run.py
 
-test: lint types test-core test-blender test-blender52
+test: lint types test-core test-blender test-blender52 test-benchmarks
 
 lint: .venv/ready
 	$(BIN)/ruff check
@@ -45,9 +45,17 @@ endif
 test-app: .venv/ready
 	PYTHON=$(CURDIR)/$(BIN)/python tests/app/run.sh "$(APPLICATIONS)" sid trixie
 
+test-benchmarks: .venv/ready .venv-accuracy/ready
+	$(BIN)/python $(TEST) tests/benchmarks
+
 bench: .venv/ready
 	$(BIN)/python benchmarks/forward.py
 	$(BIN)/python benchmarks/build.py
+
+# How accurate reconstructions are, in build/accuracy/: renders its scenes the first time. OPTIONS="--size 504 336" and
+# the like are told by OPTIONS=--help.
+bench-accuracy: .venv/ready .venv-accuracy/ready
+	$(BIN)/python -m benchmarks.accuracy $(OPTIONS)
 
 # What the installer of the worker's environment needs: fetched once, checked against a hash lock, never committed.
 wheels: .venv/ready
@@ -66,6 +74,11 @@ extension: .venv/ready
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP) -r requirements/runtime.txt -r requirements/development.txt
 	$(BIN)/python $(PIP) --no-deps -r requirements/official.txt
+	touch $@
+
+.venv-accuracy/ready: requirements/accuracy.txt | .venv/ready
+	rm -rf .venv-accuracy
+	$(BIN)/python $(PIP) --no-deps --target .venv-accuracy -r requirements/accuracy.txt
 	touch $@
 
 .venv313/ready: requirements/blender52.txt

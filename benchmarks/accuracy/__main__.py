@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", help="which of its data sets; all by default")
     parser.add_argument("--only", nargs="+", help="names of scenes to measure; all by default")
     parser.add_argument("--no-blender", action="store_true", help="do not take reconstructions through a .blend")
+    parser.add_argument("--output", type=Path, default=BUILD, help="where rendered scenes and results go")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--part", type=int, nargs=2, help=argparse.SUPPRESS)
@@ -120,13 +121,15 @@ def _scenes(options: argparse.Namespace) -> Iterator[Scene]:
 
 
 def _rendered(options: argparse.Namespace) -> Path:
-    return BUILD / "rendered" / "{}x{}".format(*options.size)
+    output: Path = options.output
+    return (output / "rendered" / "{}x{}".format(*options.size)).resolve()
 
 
 def results_folder(options: argparse.Namespace) -> Path:
     """Return where the results of a model on a set of scenes go."""
     data = "official" if options.data else "{}x{}".format(*options.size)
-    return BUILD / f"{Path(options.model).name}_{data}"
+    output: Path = options.output
+    return (output / f"{Path(options.model).name}_{data}").resolve()
 
 
 def _show(results: list[Result], facts: Mapping[str, object], folder: Path) -> None:

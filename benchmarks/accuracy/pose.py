@@ -1,4 +1,4 @@
-"""How right cameras are to each other: errors of all pairs of views, and the area under their curve."""
+"""How right cameras are: errors of all pairs of views and the area under their curve, places, and lenses."""
 
 from __future__ import annotations
 
@@ -48,6 +48,27 @@ def area_under_curve(errors: FloatArray, threshold: int) -> float:
     """
     histogram, _ = np.histogram(errors.max(axis=1), bins=np.arange(threshold + 1))
     return float(100.0 * np.mean(np.cumsum(histogram / len(errors))))
+
+
+def place_error(aligned: FloatArray, true: FloatArray) -> float:
+    """Return the mean distance of camera centres from the true ones, as a part of how far these are apart.
+
+    Args:
+        aligned: [V, 4, 4] `world_from_camera` in the true world.
+        true: [V, 4, 4] the same of the truth.
+    """
+    centres = true[:, :3, 3]
+    spread = np.sqrt(np.mean(np.sum((centres - centres.mean(axis=0)) ** 2, axis=1)))
+    return float(np.mean(np.linalg.norm(aligned[:, :3, 3] - centres, axis=1)) / spread)
+
+
+def ray_error(found: FloatArray, true: FloatArray, size: tuple[int, int]) -> float:
+    """Return the mean angle, degrees, between what pixels look along through two lenses [3, 3] of one picture."""
+    u, v = np.meshgrid(np.linspace(0.0, size[0], 16), np.linspace(0.0, size[1], 16))
+    pixels = np.stack([u, v, np.ones_like(u)], axis=-1)
+    one, other = (pixels @ np.linalg.inv(lens).T for lens in (found, true))
+    across, along = np.linalg.norm(np.cross(one, other), axis=-1), np.sum(one * other, axis=-1)
+    return float(np.degrees(np.arctan2(across, along)).mean())
 
 
 def _movements(cameras: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from image_to_scene.core.types import BoolArray, FloatArray
 from .alignment import DegenerateError, Similarity, align_cameras
 from .depth import score_depth
 from .fusion import DepthMap
-from .pose import THRESHOLDS, area_under_curve, pair_errors, relative_pair_errors
+from .pose import THRESHOLDS, area_under_curve, pair_errors, place_error, ray_error, relative_pair_errors
 from .prediction import Prediction, depth_at, intrinsics_at
 from .scene import Scene
 from .scores import Scores
@@ -24,7 +24,12 @@ NOWHERE = Similarity(np.eye(3), np.zeros(3), 1.0)
 
 def score(scene: Scene, prediction: Prediction) -> Scores:
     """Compare a prediction with the truth; what was given as true is compared where it stands, without alignment."""
-    return score_pose(scene, prediction) | _score_depth(scene, prediction) | _score_surface(scene, prediction)
+    scores = score_pose(scene, prediction) | {"ray": _score_lenses(scene, prediction)}
+    scores |= _score_depth(scene, prediction)
+    try:
+        return scores | _score_placed(scene, prediction, alignment(scene, prediction))
+    except DegenerateError:
+        return scores | {"place": float("inf")} | asdict(NOTHING)
 
 
 def score_pose(scene: Scene, prediction: Prediction) -> Scores:
@@ -62,12 +67,16 @@ def _score_depth(scene: Scene, prediction: Prediction) -> Scores:
     return asdict(score_depth(found, true))
 
 
-def _score_surface(scene: Scene, prediction: Prediction) -> Scores:
-    try:
-        similarity = alignment(scene, prediction)
-    except DegenerateError:
-        return asdict(NOTHING)
-    return scene.score_surface(_depth_maps(scene, prediction, similarity), given=prediction.in_true_world)
+def _score_lenses(scene: Scene, prediction: Prediction) -> float:
+    lenses = zip(prediction.views, scene.pictures.image_from_camera, strict=True)
+    return float(np.mean([ray_error(intrinsics_at(v, v.source_size), true, v.source_size) for v, true in lenses]))
+
+
+def _score_placed(scene: Scene, prediction: Prediction, similarity: Similarity) -> Scores:
+    """Compare places of cameras, and surfaces, in the true world."""
+    place = place_error(similarity.cameras(prediction.cameras), scene.pictures.world_from_camera)
+    views = _depth_maps(scene, prediction, similarity)
+    return {"place": place, **scene.score_surface(views, given=prediction.in_true_world)}
 
 
 def _depth_maps(scene: Scene, prediction: Prediction, similarity: Similarity) -> Iterator[DepthMap]:

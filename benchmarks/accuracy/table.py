@@ -30,6 +30,8 @@ COLUMNS = (
     Column("rel30", "relative_auc30"),
     Column("rot°", "rotation"),
     Column("dir°", "direction"),
+    Column("place", "place", digits=2),
+    Column("ray°", "ray"),
     Column("δ1", "delta1", digits=3),
     Column("AbsRel", "absolute_relative", digits=3),
     Column("δ1 s", "delta1_scene", digits=3),
@@ -42,7 +44,8 @@ COLUMNS = (
 LEGEND = """\
 AUC (percent): area under the curve of pairs whose camera error is below 3, 5, 15, 30°, as the official evaluation takes
 it; rel30: the same with each pair seen from its own camera; rot, dir: median errors of that, degrees, of rotation and
-of the direction of movement. δ1, AbsRel: depth, each view scaled by its median, and "s" all views of a scene by one.
+of the direction of movement; place: mean error of camera centres after alignment, as a part of their spread; ray: mean
+error of what pixels look along. δ1, AbsRel: depth, each view scaled by its median, and "s" all views of a scene by one.
 F1, prec, rec (percent) and Chamfer (in the true unit): the fused surface after alignment of the cameras."""
 
 

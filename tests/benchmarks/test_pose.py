@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from conftest import official, turn
 
-from benchmarks.accuracy.pose import THRESHOLDS, area_under_curve, pair_errors, relative_pair_errors
+from benchmarks.accuracy.pose import (
+    THRESHOLDS,
+    area_under_curve,
+    pair_errors,
+    place_error,
+    ray_error,
+    relative_pair_errors,
+)
 
 
 def moved(cameras, seed=0):
@@ -73,3 +80,17 @@ def test_the_official_evaluation_says_the_same(some_cameras, shaken):
         np.testing.assert_allclose(ours, errors, atol=1e-4)
         for threshold in THRESHOLDS:
             assert area_under_curve(ours, threshold) == pytest.approx(100 * theirs[f"auc{threshold:02}"], abs=1e-6)
+
+
+def test_places_and_rays_in_closed_form(some_cameras):
+    true = some_cameras(6)
+    moved_on = true.copy()
+    moved_on[:, :3, 3] += (3.0, 0.0, 4.0)
+    centres = true[:, :3, 3]
+    spread = np.sqrt(((centres - centres.mean(axis=0)) ** 2).sum(axis=1).mean())
+    assert place_error(moved_on, true) == pytest.approx(5.0 / spread)
+    K = np.array([[100.0, 0.0, 1e4], [0.0, 100.0, 5.0], [0.0, 0.0, 1.0]])
+    turned = K.copy()
+    turned[0, 2] = -1e4  # all pixels far to the left become pixels far to the right
+    assert ray_error(K, K, (10, 10)) == pytest.approx(0.0, abs=1e-6)
+    assert ray_error(turned, K, (10, 10)) == pytest.approx(180.0, abs=2.0)
