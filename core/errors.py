@@ -4,9 +4,15 @@ Everything derived from `ImageToSceneError` may be shown as it is. Any other exc
 boundaries (the worker's loop and the operator's timer) log it and report one plain sentence instead.
 """
 
+from .names import readable
+
 
 class ImageToSceneError(Exception):
     """Base of every error whose text is written for the artist."""
+
+    def __str__(self) -> str:
+        """Return the text so that Blender can show it, whatever files it names."""
+        return readable(super().__str__())
 
 
 class ImageError(ImageToSceneError):

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from .errors import CameraError, StorageError
 from .geometry.cameras import check_intrinsics, check_rigid
+from .names import short
 from .types import IntrinsicsOrigin, ReconstructedView, Reconstruction, Units, World
 
 FORMAT = "image_to_scene reconstruction"
@@ -212,7 +213,7 @@ def _copied_texture(index: int, view: ReconstructedView, beside: Path) -> dict[s
     """Take a frame or copy along; None where the source serves as it is, or the copy is gone."""
     if view.texture == view.source or not view.texture.is_file():
         return None
-    name = f"{TEXTURES}/{index:03d}_{view.name}{view.texture.suffix}"
+    name = f"{TEXTURES}/{index:03d}_{short(view.name)}{view.texture.suffix}"
     (beside / TEXTURES).mkdir(exist_ok=True)
     shutil.copyfile(view.texture, beside / name)
     return {"relative": name}

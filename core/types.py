@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .imaging.kinds import is_movie
+from .names import readable
 
 FloatArray = NDArray[np.floating[Any]]
 ByteArray = NDArray[np.uint8]
@@ -203,9 +204,9 @@ class ReconstructedView:
 
     @property
     def name(self) -> str:
-        """What to call the view: its file's stem, of a movie's frame with the time."""
+        """What to call the view: its file's stem, of a movie's frame with the time; always Unicode."""
         is_frame = self.time is not None and is_movie(self.source)
-        return f"{self.source.stem} {self.time:.3f}s" if is_frame else self.source.stem
+        return readable(f"{self.source.stem} {self.time:.3f}s" if is_frame else self.source.stem)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
 
 from ..core.errors import ImageToSceneError
+from ..core.names import readable
 from .context import Outcome, manager_of, scene_of, settings_of
 from .inputs import Item, cameras, files
 
@@ -278,7 +279,7 @@ def append(settings: Any, items: Iterable[Item]) -> None:
             entry = settings.pictures.add()
             for field in fields(Item):
                 setattr(entry, field.name, getattr(item, field.name))
-    settings.active_picture = len(settings.pictures) - 1
+            settings.active_picture = len(settings.pictures) - 1
 
 
 def _shown(context: bpy.types.Context) -> bpy.types.Image | None:
@@ -302,5 +303,6 @@ def _items_of(image: bpy.types.Image) -> tuple[Item, ...]:
 def _refusal(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     what = "a picture or movie that can be read" if len(names) == 1 else "pictures or movies that can be read"
-    verb = "is not" if len(names) == 1 else "are not"
-    return f"{', '.join(names[:NAMED])}{more} {verb} {what}, and left out."
+    verb, it = ("is not", "it") if len(names) == 1 else ("are not", "them")
+    refused = readable(", ".join(names[:NAMED]))
+    return f"{refused}{more} {verb} {what}, and left out: replace {it}, or save {it} in another format."

@@ -13,6 +13,7 @@ from typing import Final
 import bpy
 
 from ..core.errors import CancelledError, ImageToSceneError
+from ..core.names import readable
 from ..core.types import Progress, Reconstruction, Request
 from .context import Outcome, manager_of
 from .memory import remember_folder, remember_request
@@ -194,7 +195,7 @@ class SteppedOperator:
         """Say what was worth a warning."""
         warnings = self._task.warnings if self._task is not None else []
         for warning in (*warnings, *(text for item in built for text in item.warnings)):
-            self.report({"WARNING"}, warning)  # type: ignore[attr-defined]
+            self.report({"WARNING"}, readable(warning))  # type: ignore[attr-defined]
 
     def _end(self, context: bpy.types.Context, outcome: Outcome) -> Outcome:
         """The one way out: the task and the status line go."""

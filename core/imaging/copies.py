@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import ImageError
+from ..names import short
 from ..types import ByteArray
 
 
@@ -21,8 +22,8 @@ def write_copy(pixels: ByteArray, source: Path, folder: Path, *of: object) -> Pa
     Args:
         pixels: [H, W, 3] or, with alpha, [H, W, 4] upright, sRGB.
         source: The file they were read from.
-        folder: An existing folder for the copy. Its name holds the source's name and a mark made from the source's
-            full path, so files of one name do not collide and a second run replaces its own copy.
+        folder: An existing folder for the copy. Its name holds the beginning of the source's name and a mark made from
+            the source's full path, so files of one name do not collide and a second run replaces its own copy.
         *of: What else tells this copy from others of the source, such as a frame's time; goes into the mark.
 
     Returns:
@@ -33,7 +34,7 @@ def write_copy(pixels: ByteArray, source: Path, folder: Path, *of: object) -> Pa
     """
     told = "\n".join([str(source.resolve()), *map(repr, of)])
     mark = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    target = folder / f"{source.stem}-upright-{mark}.png"
+    target = folder / f"{short(source.stem)}-upright-{mark}.png"
     try:
         _replace_png(Image.fromarray(pixels), target)
     except OSError as error:

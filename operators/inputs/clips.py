@@ -129,8 +129,8 @@ def _chosen(item: Any) -> list[int]:
     frames = frames_of(item)
     if not frames:
         raise ImageError(
-            f"No frame of {item.name} is chosen: it has the frames {item.clip_first} to {item.clip_last}, and its "
-            f"range is {item.frame_start} to {item.frame_end}."
+            f"No frame of {item.name} is chosen: it has the frames {item.clip_first} to {item.clip_last}, so choose "
+            f"among these instead of {item.frame_start} to {item.frame_end}."
         )
     return frames
 

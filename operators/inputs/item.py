@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
+from ...core.names import readable
+
 Kind = Literal["FILE", "MOVIE", "SEQUENCE", "IMAGE", "CAMERA"]
 
 KINDS: Final = (
@@ -149,6 +151,10 @@ class Item:
     """Millimetres."""
     lens_sensor: float = 36.0
     """Millimetres, of the longer side."""
+
+    def __post_init__(self) -> None:
+        """Take a name as Blender can store it."""
+        self.name = readable(self.name)
 
 
 def _is_camera(candidate: Any) -> bool:

@@ -46,8 +46,10 @@ def mask_of(
 
 def _file(item: Any, picture: Path, number: int | None) -> Path:
     """Find the mask's file: of several pictures it may be one for all, or a folder or numbered files, one for each."""
-    path = Path(bpy.path.abspath(item.mask_path)) if item.mask_path else None
-    if path is None or not path.exists():
+    if not item.mask_path:
+        raise ImageError(f"{item.name} has no mask file: choose one, or set its mask to No Mask.")
+    path = Path(bpy.path.abspath(item.mask_path))
+    if not path.exists():
         raise ImageError(f'The mask "{item.mask_path}" of {item.name} is missing: choose another file.')
     if number is None and (parts := clips.split(picture)):
         number = int(parts[1])

@@ -16,6 +16,7 @@ from ...core.geometry.cameras import check_intrinsics, check_rigid
 from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
 from ...core.geometry.ranks import ConfidenceRanks
 from ...core.geometry.surfaces import grid_shape
+from ...core.names import readable
 from ...core.types import Progress, ReconstructedView, Reconstruction
 from .animation import build_clip_camera, show_at_frames
 from .cameras import build_camera
@@ -241,7 +242,7 @@ def _place(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) -> Pla
     """Make a collection and a root, or find the ones that were asked for."""
     original = part.plan.reconstruction
     if part.plan.root is None:
-        collection = new_collection(part.plan.options.name or original.views[0].source.stem, scene)
+        collection = new_collection(part.plan.options.name or readable(original.views[0].source.stem), scene)
         return Place(new_root(original, part.size, collection, scene), collection)
     if part.plan.root not in there:
         raise CancelledError("The reconstruction was deleted during the run, so nothing was built.")

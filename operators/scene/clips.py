@@ -10,6 +10,7 @@ import bpy
 
 from ...core.errors import ImageError
 from ...core.imaging.kinds import is_movie
+from ...core.names import readable
 from ...core.types import ReconstructedView
 from .pictures import make_paths_relative
 
@@ -100,7 +101,7 @@ def _clip_key(view: ReconstructedView) -> object:
 def _clip(views: Sequence[ReconstructedView], group: list[tuple[float, int]], start: float, rate: float) -> Clip:
     source = views[group[0][1]].source
     name = source.stem if is_movie(source) else NUMBER.sub("", source.stem).strip(" ._-") or source.stem
-    return Clip(name, tuple(index for _, index in group), tuple(time for time, _ in group), start, rate)
+    return Clip(readable(name), tuple(index for _, index in group), tuple(time for time, _ in group), start, rate)
 
 
 def show_clip(background: Any, clip: Clip, views: Sequence[ReconstructedView]) -> bool:

@@ -139,7 +139,7 @@ def test_a_sequence_with_holes_names_the_frames(chosen, shot):
     item.frame_start = 107
     assert len(views()) == 24
     item.frame_start, item.frame_end = 200, 300
-    with pytest.raises(ImageError, match="has the frames 101 to 130, and its range is 200 to 300"):
+    with pytest.raises(ImageError, match="has the frames 101 to 130, so choose among these instead of 200 to 300"):
         views()
 
 

@@ -101,8 +101,8 @@ def test_masks_that_are_missing_are_named(frames, mask_files):
     for place in (mask_files[0], mask_files[0].parent):
         with pytest.raises(ImageError, match=r"not exactly one for shot_0008\.png"):
             mask_of(frames[1], kind="SEQUENCE", mask_kind="FILE", mask_path=str(place))
-    for path in ("", str(mask_files[1])):
-        with pytest.raises(ImageError, match="missing"):
+    for path, words in (("", "has no mask file"), (str(mask_files[1]), "missing")):
+        with pytest.raises(ImageError, match=words):
             mask_of(frames[0], mask_kind="FILE", mask_path=path)
     with pytest.raises(ImageError, match="gone"):
         mask_of(frames[0], mask_kind="MASK")
