@@ -17,7 +17,7 @@ from image_to_scene.core.types import ReconstructedView, Reconstruction
 
 @given(st.binary(max_size=300).map(os.fsdecode) | st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
 def test_readable_and_short_names_are_unicode(name):
-    assert names.readable(name).encode() and len(names.readable(name)) == len(name) or not name
+    assert len(names.readable(name).encode().decode()) == len(name)
     short = names.short(name)
     assert len(short.encode()) <= names.LONGEST
     if names.readable(name) == name:
