@@ -1,6 +1,6 @@
 """Two clicks on a reconstruction, and then the question how far apart they really are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -201,7 +201,7 @@ def pick(context: bpy.types.Context, ray: Ray) -> tuple[FloatArray, bpy.types.Ob
         place, item = hit
         root = root_of(item)
         return None if root is None else (place, root)
-    return _nearest_point(_clouds(context), ray)
+    return _nearest_point(context, ray)
 
 
 def _surface(context: bpy.types.Context, ray: Ray) -> tuple[FloatArray, bpy.types.Object] | None:
@@ -224,35 +224,39 @@ def _is_seen(context: bpy.types.Context, item: bpy.types.Object) -> bool:
     return item.visible_get() and (space is None or space.type != "VIEW_3D" or item.visible_in_viewport_get(space))
 
 
-def _clouds(context: bpy.types.Context) -> list[bpy.types.Object]:
-    """Return the visible point clouds of reconstructions; rays do not meet those."""
-    items: Iterable[bpy.types.Object] = scene_of(context).objects
-    return [item for item in items if item.type == "POINTCLOUD" and _is_seen(context, item) and root_of(item)]
-
-
-def _nearest_point(clouds: list[bpy.types.Object], ray: Ray) -> tuple[FloatArray, bpy.types.Object] | None:
-    """Return the first point of those that a ray passes about as closely as any."""
+def _nearest_point(context: bpy.types.Context, ray: Ray) -> tuple[FloatArray, bpy.types.Object] | None:
+    """Return the first point of those that a ray passes about as closely as any; it meets none of them."""
+    clouds = list(_clouds(context))
     if not clouds:
         return None
-    positions = [_positions(cloud) for cloud in clouds]
-    owner = np.repeat(np.arange(len(clouds)), [len(points) for points in positions])
-    points = np.concatenate(positions)
+    owner = np.repeat(np.arange(len(clouds)), [len(points) for _, points in clouds])
+    points = np.concatenate([points for _, points in clouds])
     aside, along = ray.pixels_aside(points)
     aside[along <= 0.0] = np.inf
     if not len(aside) or aside.min() > WIDEST:
         return None
     close = np.flatnonzero(aside <= max(CLOSE, 1.5 * float(aside.min())))
     first = close[np.argmin(along[close])]
-    root = root_of(clouds[owner[first]])
-    return None if root is None else (points[first], root)
+    return points[first], clouds[owner[first]][0]
 
 
-def _positions(cloud: bpy.types.Object) -> FloatArray:
-    """Return the points [N, 3] of a cloud in the world, as its modifiers leave them."""
-    evaluated = cloud.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    data: Any = evaluated.data
-    attribute = data.attributes["position"]
+def _clouds(context: bpy.types.Context) -> Iterator[tuple[bpy.types.Object, FloatArray]]:
+    """Yield the root of each visible cloud and its points [N, 3] in the world, as its modifiers leave them.
+
+    Before Blender 4.5 a cloud is what modifiers make of a mesh, which is only found among what is drawn.
+    """
+    shown: Any
+    for shown in context.evaluated_depsgraph_get().object_instances:
+        if shown.object.type != "POINTCLOUD":
+            continue
+        item = (shown.parent if shown.is_instance else shown.object).original
+        root = root_of(item)
+        if root is not None and _is_seen(context, item):
+            yield root, _moved(shown.object.data.attributes["position"], np.array(shown.matrix_world))
+
+
+def _moved(attribute: Any, matrix: FloatArray) -> FloatArray:
+    """Read points [N, 3] and apply a transform [4, 4]."""
     positions = np.empty(3 * len(attribute.data), dtype=np.float32)
     attribute.data.foreach_get("vector", positions)
-    matrix = np.array(evaluated.matrix_world)
     return np.asarray(positions.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3], dtype=np.float64)
