@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from ..errors import WeightsError
 
@@ -148,9 +148,11 @@ def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
     if surplus := sorted(set(values) - known):
         raise WeightsError(f"The checkpoint's config.json has an unknown part {surplus[0]!r}; known: {sorted(known)}.")
     backbone = _part(BackboneConfig, "backbone", values.get("backbone"))
+    _check_backbone(backbone)
     cam_enc, cam_dec = values.get("cam_enc"), values.get("cam_dec")
-    resolution = int(values.get("resolution", backbone.img_size))
-    shortest, longest = values.get("resolution_range", (resolution, resolution))
+    resolution = _side(values.get("resolution", backbone.img_size))
+    reach = values.get("resolution_range", (resolution, resolution))
+    shortest, longest = reach if isinstance(reach, list | tuple) and len(reach) == 2 else (reach, reach)
     return NetworkConfig(
         backbone=backbone,
         head=_part(HeadConfig, "head", values.get("head")),
@@ -158,20 +160,71 @@ def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
         cam_dec=_part(CameraDecoderConfig, "cam_dec", cam_dec) if cam_dec else None,
         gaussians=bool(values.get("gaussians", False)),
         resolution=resolution,
-        resolution_range=(int(shortest), int(longest)),
+        resolution_range=(_side(shortest), _side(longest)),
     )
 
 
-Part = TypeVar("Part")
+Part = TypeVar("Part", BackboneConfig, HeadConfig, CameraEncoderConfig, CameraDecoderConfig)
+MOST: Final = 100_000  # far above every size of every network: more is damage, and would take memory and time for ever
+DEEPEST: Final = 1000  # blocks
 
 
-def _part(kind: Callable[..., Part], name: str, values: object) -> Part:
+def _part(kind: type[Part], name: str, values: object) -> Part:
     """Build one part; JSON lists become tuples."""
     if not isinstance(values, Mapping):
         raise WeightsError(
             f"The checkpoint's config.json has no part {name!r}; use the file that came with the weights."
         )
-    try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-    except TypeError as error:
-        raise WeightsError(f"The part {name!r} of the checkpoint's config.json is not valid: {error}.") from error
+    if unknown := sorted(set(values) - {field.name for field in fields(kind)}):
+        raise WeightsError(
+            f"The part {name!r} of the checkpoint's config.json has an unknown size {unknown[0]!r}; use the file that "
+            "came with the weights."
+        )
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    if missing := sorted(needed - set(values)):
+        raise WeightsError(
+            f"The part {name!r} of the checkpoint's config.json lacks {missing[0]!r}; use the file that came with the "
+            "weights."
+        )
+    part = kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    for key, hint in get_type_hints(kind).items():
+        if not _fits(key, getattr(part, key), hint):
+            raise WeightsError(
+                f"The checkpoint's config.json says {getattr(part, key)!r} for {key} of {name}, which no network has; "
+                "use the file that came with the weights."
+            )
+    return part
+
+
+def _fits(key: str, value: Any, hint: Any) -> bool:
+    """Whether a size is of its type and of a size that a network may have."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and len(value) > 0 and all(_fits(key, item, int) for item in value)
+    if hint is bool:
+        return type(value) is bool
+    least = {"out_layers": 0}.get(key, -1 if key.endswith("_start") else 1)
+    return type(value) is int and least <= value <= (DEEPEST if key.endswith("depth") else MOST)
+
+
+def _side(value: object) -> int:
+    """Read a picture's side.
+
+    Raises:
+        WeightsError: It is none.
+    """
+    if type(value) is not int or not 1 <= value <= MOST:
+        raise WeightsError(
+            f"The checkpoint's config.json says {value!r} for the resolution; use the file that came with the weights."
+        )
+    return value
+
+
+def _check_backbone(backbone: BackboneConfig) -> None:
+    """Make sure that sizes fit each other, which no tensor tells."""
+    if backbone.embed_dim % backbone.num_heads or max(backbone.out_layers) >= backbone.depth:
+        raise WeightsError(
+            f"The checkpoint's config.json has {backbone.num_heads} heads for {backbone.embed_dim} channels and reads "
+            f"block {max(backbone.out_layers)} of {backbone.depth}; use the file that came with the weights."
+        )
