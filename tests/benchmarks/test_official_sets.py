@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from conftest import official, turn
+from official_evaluation import official, turn
 from PIL import Image
 
 pytest.importorskip("open3d", reason="Open3D is not installed: `make bench-accuracy` installs it")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import official, turn
+from official_evaluation import official, turn
 
 from benchmarks.accuracy.pose import (
     THRESHOLDS,

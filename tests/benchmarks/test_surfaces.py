@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import official, turn
+from official_evaluation import official, turn
 
 pytest.importorskip(
     "open3d", reason="Open3D is not installed: `make bench-accuracy` installs requirements/accuracy.txt"

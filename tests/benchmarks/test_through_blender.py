@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import turn
+from official_evaluation import turn
 
 pytest.importorskip("bpy", reason="Blender as a Python module (bpy) is not installed")
 pytest.importorskip("open3d", reason="Open3D is not installed: `make bench-accuracy` installs it")
