@@ -18,6 +18,7 @@ FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
 NAME = "bl_ext.user_default.image_to_scene"
 TICK = 0.02
 PATIENCE = 120.0
+STEP = 12  # pixels down the sidebar, whose buttons are 20 high
 report = {"blender": bpy.app.version_string}
 
 
@@ -134,7 +135,7 @@ def find(what, part=0.33):
     """Move down the sidebar, at a part of its width, to the button or field that `what` is in the name of."""
     bar = region("UI")
     x = bar.x + int(part * bar.width)
-    for y in range(bar.y + bar.height - 10, bar.y + 10, -8):
+    for y in range(bar.y + bar.height - 10, bar.y + 10, -STEP):
         simulate("MOUSEMOVE", "NOTHING", (x, y))
         yield 0.04
         if what in below_mouse():
@@ -146,7 +147,7 @@ def all_below(part=0.33):
     """Move down the sidebar once; return the place of each button and field at a part of its width, by its name."""
     bar = region("UI")
     x, places = bar.x + int(part * bar.width), {}
-    for y in range(bar.y + bar.height - 10, bar.y + 10, -8):
+    for y in range(bar.y + bar.height - 10, bar.y + 10, -STEP):
         simulate("MOUSEMOVE", "NOTHING", (x, y))
         yield 0.04
         if found := below_mouse():
