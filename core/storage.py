@@ -1,7 +1,7 @@
 """A reconstruction as a folder: one `reconstruction.json` and `.npy` arrays, described in docs/reconstruction.md.
 
-Both ways go view by view through memory maps, so that thousands of views never have to be in memory at once. Nothing
-is ever unpickled. A folder is written beside its place and renamed, so that it is whole or not there.
+Both ways go view by view, reading through memory maps, so that thousands of views never have to be in memory at once.
+Nothing is ever unpickled. A folder is written beside its place and renamed, so that it is whole or not there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 
 from .errors import CameraError, StorageError
@@ -147,26 +147,26 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _write_arrays(reconstruction: Reconstruction, folder: Path) -> None:
+    """Write view by view, not through memory maps: those end the process, which may be Blender, on a full disk."""
     views = reconstruction.views
     largest = tuple(np.max([view.depth.shape for view in views], axis=0).tolist())
     for name in _present(reconstruction):
         spec = ARRAYS[name]
-        shape = (len(views), *(largest if spec.per_pixel else ()), *spec.tail)
-        stack = open_memmap(folder / f"{name}.npy", "w+", spec.dtype, shape)  # type: ignore[no-untyped-call]
-        for place, view in zip(stack, views, strict=True):
-            _put(place, view, spec)
-        stack.flush()
-        del stack, place  # closes the map, or Windows would not rename the folder
+        shape = (*(largest if spec.per_pixel else ()), *spec.tail)
+        header = {"descr": np.dtype(spec.dtype).str, "fortran_order": False, "shape": (len(views), *shape)}
+        with (folder / f"{name}.npy").open("wb") as file:
+            write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+            for view in views:
+                file.write(_padded(view, spec, shape).data)
 
 
-def _put(place: NDArray[Any], view: ReconstructedView, spec: _Array) -> None:
-    """Write one view at the top left of its place and padding beside it."""
-    if spec.per_pixel:
-        height, width = view.depth.shape
-        place[height:], place[:, width:] = spec.padding, spec.padding
-        place = place[:height, :width]
+def _padded(view: ReconstructedView, spec: _Array, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Put one view at the top left of its place, with padding beside it."""
+    place = np.full(shape, spec.padding, spec.dtype)
+    height, width = view.depth.shape
     values = getattr(view, spec.field)
-    place[...] = spec.missing if values is None else values
+    place[(slice(height), slice(width)) if spec.per_pixel else ...] = spec.missing if values is None else values
+    return place
 
 
 def _present(reconstruction: Reconstruction) -> list[str]:
