@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import ROOT
@@ -64,10 +64,13 @@ def _measure_all(options: argparse.Namespace) -> None:
     if not options.data:
         size = [str(side) for side in options.size]
         arguments = ["--scenes", str(options.scenes), "--size", *size, "--folder", str(_rendered(options))]
+        arguments += ["--only", *options.only] if options.only else []
         _in_parts(["benchmarks.accuracy.rendered", *arguments], options.processes)
     rendered = time.monotonic()
     _in_parts(["benchmarks.accuracy", *sys.argv[1:]], options.processes)
     results = [load_result(file) for file in sorted((folder / "scenes").glob("*.json"))]
+    if not results:
+        sys.exit("No scene was measured: --only names none of them.")
     times = {"seconds_rendering": rendered - started, "seconds_measuring": time.monotonic() - rendered}
     _show(results, {"model": options.model, "arguments": sys.argv[1:], **times}, folder)
 
@@ -112,12 +115,12 @@ def _scenes(options: argparse.Namespace) -> Iterator[Scene]:
     if options.data:
         from .official import open_sets
 
-        scenes: Iterable[Scene] = open_sets(options.data, options.sets)
-    else:
-        from .rendered.reading import RenderedScene
+        sets = open_sets(options.data, options.sets)
+        return (scene for scene in sets if not options.only or scene.pictures.name in options.only)
+    from .rendered.reading import RenderedScene
 
-        scenes = (RenderedScene(_rendered(options) / scene_name(index)) for index in range(options.scenes))
-    return (scene for scene in scenes if not options.only or scene.pictures.name in options.only)
+    names = [scene_name(index) for index in range(options.scenes)]
+    return (RenderedScene(_rendered(options) / name) for name in names if not options.only or name in options.only)
 
 
 def _rendered(options: argparse.Namespace) -> Path:

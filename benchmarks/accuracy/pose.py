@@ -27,8 +27,8 @@ def pair_errors(predicted: FloatArray, true: FloatArray) -> FloatArray:
         [P, 2] degrees for all P = V (V − 1) / 2 pairs: of the rotation, and of the direction of translation up to its
         sign; 90 where a movement has no direction.
 
-    Source: Depth-Anything-3/src/depth_anything_3/bench/utils.py@2c21ea8 `compute_pose`, which gets camera-from-world
-    matrices where the formula it is taken from has world-from-camera ones.
+    Source: Depth-Anything-3/src/depth_anything_3/bench/utils.py@2c21ea8 `compute_pose`, which its evaluator gives
+    camera-from-world matrices; with world-from-camera ones it would be `relative_pair_errors`.
     """
     return _compared(*(_movements(np.linalg.inv(cameras[0]) @ cameras) for cameras in (predicted, true)))
 

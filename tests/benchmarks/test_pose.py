@@ -94,3 +94,14 @@ def test_places_and_rays_in_closed_form(some_cameras):
     turned[0, 2] = -1e4  # all pixels far to the left become pixels far to the right
     assert ray_error(K, K, (10, 10)) == pytest.approx(0.0, abs=1e-6)
     assert ray_error(turned, K, (10, 10)) == pytest.approx(180.0, abs=2.0)
+
+
+def test_upstream_would_compare_relative_cameras_if_it_got_world_from_camera(some_cameras, shaken):
+    torch = pytest.importorskip("torch")
+    utils = official("bench.utils")
+    true = some_cameras(7)
+    found = shaken(true, 0.2, 0.5)
+    sides = [torch.from_numpy(cameras) for cameras in (found, true)]
+    errors = np.stack([side.numpy() for side in utils.se3_to_relative_pose_error(*sides, 7)], axis=1)
+    np.testing.assert_allclose(relative_pair_errors(found, true), errors, atol=1e-4)
+    assert not np.allclose(pair_errors(found, true), errors, atol=1.0)

@@ -18,14 +18,16 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--size", type=int, nargs=2, default=(126, 84))
     parser.add_argument("--part", type=int, nargs=2, default=(0, 1), help="which of how many parts of the scenes")
+    parser.add_argument("--only", nargs="+", help="names of scenes to render; all by default")
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args()
     for index in range(options.part[0], options.scenes, options.part[1]):
-        folder = options.folder / scene_name(index)
-        if not is_rendered(folder):
+        name = scene_name(index)
+        folder = options.folder / name
+        if not is_rendered(folder) and (not options.only or name in options.only):
             started = time.monotonic()
             render_scene(index, tuple(options.size), folder)
-            print(f"{scene_name(index)} rendered in {time.monotonic() - started:.1f} s", flush=True)
+            print(f"{name} rendered in {time.monotonic() - started:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
