@@ -199,7 +199,8 @@ def _read_shapes(path: Path) -> Shapes:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             if odd := next((name for name, part in slices.items() if part.get_dtype() not in STORED_TYPES), None):
-                raise WeightsError(f"The tensor {odd} in {path} is stored as none of {', '.join(STORED_TYPES)}: download it again.")
+                types = " or ".join(STORED_TYPES)
+                raise WeightsError(f"The tensor {odd} in {path} is not stored as {types}: download it again.")
             return {name: tuple(part.get_shape()) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
         if _is_pickle(path):

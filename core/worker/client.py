@@ -14,6 +14,7 @@ started or hangs. Standard library and numpy only: this runs inside Blender's pr
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -255,7 +256,7 @@ class Worker:
     def _ending(self, returncode: int) -> str:
         if self.ready or self._child is None:
             return death_sentence(returncode)
-        reason = self._log[-1] if self._log else f"exit code {returncode}"
+        reason = re.sub(r"^\w+(Error|Exception): ", "", self._log[-1]) if self._log else f"exit code {returncode}"
         return f"The worker's Python {self._child.python} cannot run the worker ({reason}): {_REMEDY}."
 
 

@@ -244,7 +244,9 @@ def _json_object(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise WorkerError(f"A line between the add-on and its worker is not a JSON object: {line[:80]!r}.")
+        raise WorkerError(
+            f"A line between the add-on and its worker is not a JSON object ({line[:80]!r}): restart Blender."
+        )
     return data
 
 

@@ -157,7 +157,7 @@ def lens_of(camera: bpy.types.Object, size: tuple[int, int], pixel_aspect: tuple
     """
     data = camera.data
     if not isinstance(data, bpy.types.Camera) or data.type != "PERSP":
-        raise CameraError(f"The camera {camera.name} is not a perspective one: only those can be used.")
+        raise CameraError(f"The camera {camera.name} is not a perspective one: set its type to Perspective.")
     return read_lens(data, size, pixel_aspect)
 
 

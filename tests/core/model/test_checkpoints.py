@@ -84,7 +84,7 @@ KEY = "model.backbone.pretrained.blocks.3.attn.qkv.weight"
     [
         ({KEY: None}, f"{KEY} is missing"),
         ({KEY: torch.zeros(192, 65)}, rf"{KEY} has the shape \[192, 65\] instead of \[192, 64\]"),
-        ({KEY: torch.zeros(192, 64, dtype=torch.int64)}, f"{KEY} in .* is stored as none of F32"),
+        ({KEY: torch.zeros(192, 64, dtype=torch.int64)}, f"{KEY} in .* is not stored as F32"),
         ({"model.backbone.extra": torch.zeros(1)}, r"1 tensors that 'test' does not have, .*backbone\.extra"),
         ({"model.gs_head.projects.0.weight": torch.zeros(1)}, "does not have, .*gs_head"),
     ],
