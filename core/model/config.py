@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from ..errors import WeightsError
 
@@ -164,23 +164,24 @@ def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
     )
 
 
-Part = TypeVar("Part", BackboneConfig, HeadConfig, CameraEncoderConfig, CameraDecoderConfig)
+Part = TypeVar("Part")
 MOST: Final = 100_000  # far above every size of every network: more is damage, and would take memory and time for ever
 DEEPEST: Final = 1000  # blocks
 
 
-def _part(kind: type[Part], name: str, values: object) -> Part:
+def _part(kind: Callable[..., Part], name: str, values: object) -> Part:
     """Build one part; JSON lists become tuples."""
     if not isinstance(values, Mapping):
         raise WeightsError(
             f"The checkpoint's config.json has no part {name!r}; use the file that came with the weights."
         )
-    if unknown := sorted(set(values) - {field.name for field in fields(kind)}):
+    sizes = fields(cast("Any", kind))
+    if unknown := sorted(set(values) - {field.name for field in sizes}):
         raise WeightsError(
             f"The part {name!r} of the checkpoint's config.json has an unknown size {unknown[0]!r}; use the file that "
             "came with the weights."
         )
-    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    needed = {field.name for field in sizes if field.default is MISSING}
     if missing := sorted(needed - set(values)):
         raise WeightsError(
             f"The part {name!r} of the checkpoint's config.json lacks {missing[0]!r}; use the file that came with the "
