@@ -1,7 +1,7 @@
 """A camera's picture: what lies behind its view, or what its clip shows, and where in the frame that is."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ...core.errors import CameraError
+from ...core.errors import CameraError, ImageError
 from ...core.types import Distortion, FloatArray
 from ..session import session
-from . import clips, images, tracking
+from . import clips, files, images, tracking
 from .stage import compositor, write_frame
 
 SAME_SHAPE = 0.01
@@ -56,7 +56,7 @@ def background_of(camera: bpy.types.Object, scene: bpy.types.Scene, frame: Frame
     """
     for item in _in_order(camera.data):
         if item.source == "IMAGE" and item.image is not None:
-            return _laid(item, item.image, item.image.size, frame, camera)
+            return _laid(item, item.image, _size_of(item.image), frame, camera)
         clip = tracking.clip_of(camera, scene) if item.use_camera_clip else item.clip
         if item.source == "MOVIE_CLIP" and clip is not None:
             return _laid(item, clip, clip.size, frame, camera)
@@ -179,6 +179,14 @@ def _placed(item: Any, ratio: float, frame: Frame) -> FloatArray:
     left, top = 0.5 + right - 0.5 * across, 0.5 - up - 0.5 * down
     placed: FloatArray = np.array([[across, 0.0, left], [0.0, down, top], [0.0, 0.0, 1.0]])
     return np.diag((frame.width, frame.height, 1.0)) @ placed
+
+
+def _size_of(image: bpy.types.Image) -> Any:
+    """Return (width, height); of a sequence Blender knows it only where it has shown one of its frames."""
+    if image.source == "SEQUENCE" and 0 in image.size:
+        with suppress(ImageError):
+            return files.size_of(Path(bpy.path.abspath(image.filepath, library=image.library)))
+    return image.size
 
 
 def _checked_size(source: Any, size: Any, camera: bpy.types.Object) -> tuple[int, int]:

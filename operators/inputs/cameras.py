@@ -57,7 +57,7 @@ def views_of(item: Any, context: bpy.types.Context) -> list[View]:
     backdrop = _backdrop(item.picture_source, camera, scene)
     frames = clips.frames_of(item) if item.is_animated else [scene.frame_current]
     if not frames:
-        raise CameraError(f"No frame of the camera {camera.name} is chosen: its range ends before it begins.")
+        raise CameraError(f"No frame of the camera {camera.name} is chosen, its range ends before it begins: set it.")
     if len(frames) > 1 and backdrop is not None and backdrop.source.source in STILL:
         raise CameraError(f"{camera.name} has one still picture for several frames: switch its animation off.")
     tracking.check_solved(camera, scene, frames)
@@ -138,6 +138,8 @@ def world_from_camera(camera: bpy.types.Object) -> FloatArray:
         CameraError: What is left is mirrored or sheared, and so no camera.
     """
     matrix = np.array(camera.matrix_world, dtype=np.float64)
+    if not np.isfinite(matrix).all():
+        raise CameraError(f"The camera {camera.name} stands nowhere, its place is no number: place it and its parents.")
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     if lengths.min() < np.finfo(np.float32).tiny:
         raise CameraError(f"The camera {camera.name} is scaled to nothing along an axis: give it back a size.")

@@ -38,6 +38,8 @@ def intrinsics_of(item: Any, size: tuple[int, int]) -> FloatArray | None:
             raise CameraError(f"The camera whose lens {item.name} has is gone: choose another.")
         return intrinsics_from_lens(lens_of(item.lens_camera, size, (1.0, 1.0)))
     if item.lens_kind == "FSPY":
+        if not item.lens_path:
+            raise CameraError(f"{item.name} has no fSpy file: choose one, or set its lens to Automatic.")
         return read_fspy(Path(bpy.path.abspath(item.lens_path)), size)
     if item.lens_kind == "FOCAL":
         focal = item.lens_focal / item.lens_sensor * max(size)

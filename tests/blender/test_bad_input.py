@@ -14,21 +14,21 @@ from image_to_scene.core.errors import ImageToSceneError
 from image_to_scene.operators.session import session
 
 sys.path.append(str(Path(__file__).parent))
-from bad_input import blend_file, cameras, checkpoints, files, worker
+from bad_input import blend_file, cameras, checkpoints, files, lenses, worker
 from bad_input.desk import Desk
 
-TABLES = (files, cameras, checkpoints, worker, blend_file)
+TABLES = (files, cameras, lenses, checkpoints, worker, blend_file)
 CASES = [
     pytest.param(case, id=f"{table.__name__.rpartition('.')[2]}-{case.name[:40].encode('ascii', 'replace').decode()}")
     for table in TABLES
     for case in table.CASES
 ]
 FOREIGN = re.compile(
-    r"Traceback|\b\w+(Error|Exception)\b|<[\w ]+ object|0x[0-9a-f]{6}|\bNone\b|\berrno\b", re.IGNORECASE
+    r"Traceback|\b\w+(Error|Exception)\b|<[\w ]+ object|0x[0-9a-f]{6}|\bNone\b|Errno|\bb'"
 )
 """What no artist should read."""
 REMEDY = re.compile(
-    r"\b(scale|add|bring|choose|close|free|get|give|install|lay|leave|let|link|make|name|put|replace|save|see|set|take|try|"
+    r"\b(scale|add|bring|choose|close|free|get|give|install|lay|leave|let|link|make|name|place|put|replace|save|see|set|solve|switch|take|try|"
     r"undistort|update|use|reconstruct|restart|download|unmask)\b",
     re.IGNORECASE,
 )

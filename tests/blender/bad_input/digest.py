@@ -13,6 +13,8 @@ FLEETING = {
     *("has_data", "storage_type", "bindcode", "pixels", "runtime", "is_updated", "is_updated_data", "override_library"),
 }
 """Properties that Blender changes by itself, or that are told otherwise."""
+FLEETING_OF = {("ImageUser", "frame_current")}
+"""The same by their struct: here what is shown, which follows the scene's frame at the next draw."""
 
 
 def of_file(only=None):
@@ -64,7 +66,7 @@ def _tell(place, struct, found, told):
     """Tell a struct's properties, and all structs below it once: nodes and layers know one another in circles."""
     told.add(_identity(struct))
     for prop in struct.bl_rna.properties:
-        if prop.identifier in FLEETING:
+        if prop.identifier in FLEETING or (struct.bl_rna.identifier, prop.identifier) in FLEETING_OF:
             continue
         value, where = getattr(struct, prop.identifier), f"{place}.{prop.identifier}"
         if prop.type == "POINTER":

@@ -169,7 +169,7 @@ def works(name, spoil, says=""):
 UNREADABLE = r"plate\.png, the picture of the camera Shot, cannot be read: replace"
 
 CASES = [
-    refused("no number", behind(no_number), "camera Shot stands nowhere, its place is no number: "),
+    refused("no number", behind(no_number), "camera Shot stands nowhere, its place is no number: place"),
     works("far away", behind(far_away)),
     works("extremely wide", extremely(1.0)),
     works("extremely long", extremely(5000.0)),
