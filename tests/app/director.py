@@ -139,8 +139,17 @@ def find(what, part=0.33):
         simulate("MOUSEMOVE", "NOTHING", (x, y))
         yield 0.04
         if what in below_mouse():
-            return x, y - 4
+            return (yield from settle(what, [(x, y - 4), (x, y + 4), (x, y + STEP)]))
     raise AssertionError(f"no {what} in the sidebar at {part} of its width")
+
+
+def settle(what, places):
+    """Return the place where it still is when a busy Blender has had the time to see where the mouse is."""
+    for place in places:
+        yield from hover(place)
+        if what in below_mouse():
+            return place
+    raise AssertionError(f"no {what} around {places[0]}")
 
 
 def all_below(part=0.33):
@@ -149,7 +158,7 @@ def all_below(part=0.33):
     x, places = bar.x + int(part * bar.width), {}
     for y in range(bar.y + bar.height - 10, bar.y + 10, -STEP):
         simulate("MOUSEMOVE", "NOTHING", (x, y))
-        yield 0.04
+        yield 0.08
         if found := below_mouse():
             places.setdefault(found, (x, y - 4))
     return places
