@@ -117,8 +117,8 @@ class Request:
     """Take a focal length that EXIF tells as known, like a given lens; off: only where the model gives none."""
     device: Device = "auto"
     precision: Precision = "auto"
-    head_chunk: int = 8
-    """Views that pass through the head at once; the result does not depend on it, memory does."""
+    head_chunk: int | None = None
+    """Views that pass through the head at once; the result does not depend on it, memory does. None: as is fastest."""
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,10 @@ def needs_of(model: str, settings: Any) -> Needs | None:
     precision = _precision(kind, settings.precision)
     want_rays = settings.pose_source == "ray_map" or settings.point_source == "rays"
 
-    def size(chunk: int) -> int:
+    def size(chunk: int | None) -> int:
         return _size(config, views, settings.resolution or None, kind, precision, chunk, want_rays=want_rays)
 
-    usual = size(8)
+    usual = size(None)
     return Needs(usual if not 0 < total < usual else size(1), name, total)  # short of memory, it goes one by one
 
 
@@ -71,7 +71,7 @@ def _size(
     resolution: int | None,
     device: Device,
     precision: Precision,
-    chunk: int,
+    chunk: int | None,
     *,
     want_rays: bool,
 ) -> int:

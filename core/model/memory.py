@@ -19,6 +19,8 @@ Size = tuple[int, int]
 
 PROGRAM: Mapping[Device, int] = {"cpu": 250 << 20, "cuda": 500 << 20, "mps": 250 << 20}
 """Bytes that torch takes of each kind of device by itself."""
+HEAD_CHUNK: Mapping[Device, int] = {"cpu": 1, "cuda": 8, "mps": 8}
+"""Views that pass through the head at once unless told otherwise: as many as make it fastest."""
 SHARE = 0.85
 """The part of what did not fit that advice goes by where the estimate finds that it should have fitted."""
 
@@ -50,7 +52,7 @@ def need(
     *,
     device: Device = "cpu",
     precision: Precision = "fp32",
-    head_chunk: int = 8,
+    head_chunk: int | None = None,
     want_rays: bool = False,
     with_poses: bool = False,
 ) -> Need:
@@ -61,17 +63,17 @@ def need(
         sizes: One for every view.
         device: Where it runs, never `auto`.
         precision: Of matrix products, never `auto`.
-        head_chunk: Views that pass through the head at once.
+        head_chunk: Views that pass through the head at once. None: `HEAD_CHUNK`.
         want_rays: Whether rays are asked for.
         with_poses: Whether cameras are given.
     """
+    device = device if device != "auto" else "cpu"
+    chunk = head_chunk or HEAD_CHUNK[device]
     networks = [network for network in (model.network, model.metric_network) if network is not None]
     floats = sum(count_weights(network, want_rays=want_rays, with_poses=with_poses) for network in networks)
-    run = max(_run(network, sizes, head_chunk, want_rays=want_rays) for network in networks)
+    run = max(_run(network, sizes, chunk, want_rays=want_rays) for network in networks)
     run *= _CONVERSIONS if (device, precision) == ("cpu", "bf16") else 1.0
-    return Need(
-        floats * (_FLOAT if precision == "fp32" else 2), int(run), PROGRAM[device if device != "auto" else "cpu"]
-    )
+    return Need(floats * (_FLOAT if precision == "fp32" else 2), int(run), PROGRAM[device])
 
 
 def typical_sizes(model: ModelConfig, views: int, resolution: int | None) -> list[Size]:

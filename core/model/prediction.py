@@ -32,7 +32,7 @@ from .camera_head import CameraEncoding, encode_cameras, image_from_encoding, wo
 from .config import ModelConfig
 from .dense_head import DenseMaps
 from .device import Choice, choose_device, describe_device
-from .memory import advice
+from .memory import HEAD_CHUNK, advice
 from .network import Network
 from .out_of_memory import FAILURES, is_out_of_memory, release_memory
 from .vision_transformer import ViewGroup
@@ -81,7 +81,7 @@ class Model:
         *,
         reference_view: ReferenceView = "saddle_balanced",
         want_rays: bool = False,
-        head_chunk: int = 8,
+        head_chunk: int | None = None,
         progress: OnProgress = lambda _: None,
     ) -> Prediction:
         """Say depth, and whatever else the model knows, of each picture.
@@ -93,7 +93,7 @@ class Model:
             reference_view: How the reference view is chosen where cameras are unknown.
             want_rays: Also give rays and their confidence, where the model has them.
             head_chunk: Views that pass through the head at once; results do not depend on it, and where memory runs
-                out fewer do.
+                out fewer do. None: as many as make it fastest.
             progress: Called after every transformer block and every chunk of views; may raise `CancelledError`.
 
         Raises:
@@ -113,7 +113,7 @@ class Model:
             with torch.inference_mode(), self._precision():
                 networks = [self._checkpoint.networks[prefix] for prefix in self._prefixes]
                 groups = group_by_size(pixels, torch.device(self.choice.device))
-                run = _Run(networks, groups, max(1, head_chunk), progress)
+                run = _Run(networks, groups, head_chunk or HEAD_CHUNK[self.choice.device], progress)
                 views, reference = run.predict(encoding, reference_view, want_rays=want_rays)
         self._check_numbers(views)
         return Prediction(tuple(views), reference, self.choice.device, self.choice.precision, tuple(run.warnings))

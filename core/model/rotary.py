@@ -18,12 +18,12 @@ BASE = 100.0  # rope_freq of every preset
 
 
 class RotaryTable(NamedTuple):
-    """Cosine and sine of each token's angles."""
+    """What each token's channels are multiplied with."""
 
     cos: Tensor
-    """[N, 1, 2, 1, F]: token, (head), row or column axis, (pair), frequency."""
+    """[N, head_dim] for the channel itself."""
     sin: Tensor
-    """As `cos`."""
+    """[N, head_dim] for its partner, signed."""
 
 
 @lru_cache(maxsize=32)
@@ -50,17 +50,17 @@ def _table(positions: Tensor, head_dim: int, device: torch.device) -> RotaryTabl
     """Cosine and sine for positions [N, 2] (row, column)."""
     half = head_dim // 2
     frequencies = 1.0 / (BASE ** (torch.arange(0, half, 2).float() / half))
-    angles = positions[:, None, :, None, None].float() * frequencies
-    return RotaryTable(angles.cos().to(device), angles.sin().to(device))
+    angles = positions[:, :, None].float() * frequencies  # [N, 2, F]
+    cos, sin = torch.stack((angles.cos(),) * 2, dim=2), torch.stack((-angles.sin(), angles.sin()), dim=2)
+    return RotaryTable(cos.flatten(1).to(device), sin.flatten(1).to(device))
 
 
 def rotate(x: Tensor, table: RotaryTable) -> Tensor:
     """Turn the channel pairs (i, i + F) of each axis' half by the token's angles.
 
     Args:
-        x: [..., N, heads, head_dim], channels laid out as (row axis, column axis) × (first, second of pair) × F.
+        x: [..., N, head_dim], channels laid out as (row axis, column axis) × (first, second of pair) × F.
         table: Angles of the N tokens, or of one position for all of them.
     """
-    first, second = x.unflatten(-1, (2, 2, -1)).split(1, dim=-2)
-    turned = (first * table.cos - second * table.sin, second * table.cos + first * table.sin)
-    return torch.cat(turned, dim=-2).flatten(-3)
+    first, second = x.unflatten(-1, (2, 2, -1)).unbind(-2)
+    return torch.stack((second, first), dim=-2).flatten(-3).mul_(table.sin).addcmul_(x, table.cos)

@@ -187,7 +187,7 @@ class VisionTransformer(nn.Module):
         table = camera_table(self._head_dim, tokens[0].device)
 
         def turn(x: Tensor) -> Tensor:
-            return x.index_copy(1, where, rotate(x[:, where], table).to(x.dtype))
+            return x.index_copy_(2, where, rotate(x[:, :, where], table).to(x.dtype))
 
         return turn
 
