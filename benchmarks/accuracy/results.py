@@ -43,13 +43,13 @@ def load_result(file: Path) -> Result:
 
 
 def means(results: Iterable[Result]) -> dict[str, Scores]:
-    """Average every score of every run over the scenes that have it."""
+    """Average every score of every run over the scenes that have it; a distance that is infinite is none."""
     gathered: dict[str, dict[str, list[float]]] = {}
     for result in results:
         for run, scores in result.runs.items():
             for name, value in scores.items():
                 gathered.setdefault(run, {}).setdefault(name, []).append(value)
-    return {run: {name: float(np.mean(values)) for name, values in scores.items()} for run, scores in gathered.items()}
+    return {run: {name: _mean(values) for name, values in scores.items()} for run, scores in gathered.items()}
 
 
 def report(results: list[Result], facts: Mapping[str, object]) -> dict[str, object]:
@@ -66,6 +66,11 @@ def report(results: list[Result], facts: Mapping[str, object]) -> dict[str, obje
 def as_json(value: object) -> str:
     """Write numbers as JSON has them: an infinite distance becomes null."""
     return json.dumps(_mapped(value, lambda number: number if math.isfinite(number) else None), indent=1) + "\n"
+
+
+def _mean(values: list[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.inf
 
 
 def _mapped(value: object, change: Callable[[float], float | None]) -> object:

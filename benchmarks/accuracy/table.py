@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .results import Result, means
 from .scores import Scores
 
-WIDTH = 30
+WIDTH = 38
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ AUC (percent): area under the curve of pairs whose camera error is below 3, 5, 1
 it; rel30: the same with each pair seen from its own camera; rot, dir: median errors of that, degrees, of rotation and
 of the direction of movement; place: mean error of camera centres after alignment, as a part of their spread; ray: mean
 error of what pixels look along. δ1, AbsRel: depth, each view scaled by its median, and "s" all views of a scene by one.
-F1, prec, rec (percent) and Chamfer (in the true unit): the fused surface after alignment of the cameras."""
+F1, prec, rec (percent) and Chamfer (in the true unit): the fused surface after alignment of the cameras; scenes where
+nothing was fused count as 0, but not in Chamfer."""
 
 
 def table(results: Sequence[Result]) -> str:
