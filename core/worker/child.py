@@ -24,6 +24,7 @@ from .runtime.processes import clean_environment, own_group
 
 LOG_LINES: Final = 200
 LOG_LINE_BYTES: Final = 2000  # a progress bar without line ends must not grow the log for ever
+LONGEST_LINE: Final = 1 << 24  # bytes; far above what the worker says of thousands of pictures: more is no worker
 
 NO_MORE: Final = b""  # ends the writing thread
 
@@ -89,7 +90,7 @@ class Child:
 
     def _read(self, messages: IO[bytes], logging: threading.Thread) -> None:
         with messages:
-            for line in messages:
+            for line in iter(lambda: messages.readline(LONGEST_LINE), b""):
                 try:
                     self._received.put(decode_message(line))
                 except WorkerError as error:

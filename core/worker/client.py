@@ -35,6 +35,7 @@ from .protocol import (
     DownloadCommand,
     ErrorMessage,
     Message,
+    NoiseError,
     ProgressMessage,
     ReadyMessage,
     ReconstructCommand,
@@ -203,7 +204,7 @@ class Worker:
 
     def _lost(self, reason: WorkerError | Ended) -> list[Message]:
         """A child that ended, or talks nonsense, is of no more use; the next task starts another."""
-        text = self._ending(reason.returncode) if isinstance(reason, Ended) else str(reason)
+        text = self._ending(reason)
         self._discard()
         if self._pending is not None and self._is_unheard and self._deadline is None:
             return self._sent_again(self._pending)
@@ -253,11 +254,15 @@ class Worker:
             self._child.kill()
             self._child = None
 
-    def _ending(self, returncode: int) -> str:
+    def _ending(self, reason: WorkerError | Ended) -> str:
         if self.ready or self._child is None:
-            return death_sentence(returncode)
-        reason = re.sub(r"^\w+(Error|Exception): ", "", self._log[-1]) if self._log else f"exit code {returncode}"
-        return f"The worker's Python {self._child.python} cannot run the worker ({reason}): {_REMEDY}."
+            return death_sentence(reason.returncode) if isinstance(reason, Ended) else str(reason)
+        if isinstance(reason, NoiseError):
+            return f'The worker\'s Python {self._child.python} is none, it says "{reason.said}": {_REMEDY}.'
+        if isinstance(reason, WorkerError):
+            return str(reason)
+        last = re.sub(r"^\w+(Error|Exception): ", "", self._log[-1]) if self._log else f"exit code {reason.returncode}"
+        return f"The worker's Python {self._child.python} cannot run the worker ({last}): {_REMEDY}."
 
 
 def find_python(

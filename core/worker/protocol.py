@@ -28,6 +28,17 @@ INTERNAL_ERROR: Final = "InternalError"
 """The kind of an error that is a defect; every other kind is the name of a class in `core.errors`."""
 
 
+class NoiseError(WorkerError):
+    """A line is no JSON object; `said` is its beginning."""
+
+    def __init__(self, line: bytes) -> None:
+        self.said = line[:80].decode("utf-8", errors="replace").strip()
+        super().__init__(
+            f'A line between the add-on and its worker is not a JSON object ("{self.said}"): try again, and see the log '
+            "if it repeats."
+        )
+
+
 @dataclass(frozen=True)
 class ReconstructCommand:
     """Run `request` and save what comes of it as `output`/000, `output`/001, ..."""
@@ -244,9 +255,7 @@ def _json_object(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise WorkerError(
-            f"A line between the add-on and its worker is not a JSON object ({line[:80]!r}): restart Blender."
-        )
+        raise NoiseError(line)
     return data
 
 

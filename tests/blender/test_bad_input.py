@@ -23,9 +23,7 @@ CASES = [
     for table in TABLES
     for case in table.CASES
 ]
-FOREIGN = re.compile(
-    r"Traceback|\b\w+(Error|Exception)\b|<[\w ]+ object|0x[0-9a-f]{6}|\bNone\b|Errno|\bb'"
-)
+FOREIGN = re.compile(r"Traceback|\b\w+(Error|Exception)\b|<[\w ]+ object|0x[0-9a-f]{6}|\bNone\b|Errno|\bb'")
 """What no artist should read."""
 REMEDY = re.compile(
     r"\b(scale|add|bring|choose|close|free|get|give|install|lay|leave|let|link|make|name|place|put|replace|save|see|set|solve|switch|take|try|"

@@ -70,11 +70,9 @@ CASES = [
     case("crashed", stumbling("Predicting", "crash"), r"The worker crashed \(SIG\w+\): try again"),
     case("left", stumbling("Predicting", "leave", 3), r"ended without an answer \(exit code 3\): see the log"),
     case(
-        "noise", stumbling("Predicting", "say", "hello\n"), r"is not a JSON object \(.*hello.*\): restart", "nonsense"
+        "noise", stumbling("Predicting", "say", "hello\n"), r'is not a JSON object \("hello"\): try again', "nonsense"
     ),
-    case(
-        "bytes", stumbling("Predicting", "say", "\udcff\udcfe\n"), r"is not a JSON object \(.*\): restart", "nonsense"
-    ),
+    case("bytes", stumbling("Predicting", "say", "\udcff\udcfe\n"), r"is not a JSON object \(.*\): try", "nonsense"),
     case(
         "another version", stumbling("Predicting", "say", '{"version": 99}\n'), r"different versions .*restart Blender"
     ),
@@ -98,7 +96,7 @@ CASES = [
         "python gone", python(lambda desk: desk.folder / "nowhere"), r"is not a program that can be run: ", "no python"
     ),
     case("python is a picture", python(lambda desk: desk.bring("good.png", "p.png")), r"is not a program", "no python"),
-    case("python is no Python", python(no_python), r"is not a JSON object \(.*hello.*\): restart", "nonsense"),
+    case("python is no Python", python(no_python), r'Python .*tool is none, it says "hello": install'),
     case(
         "python is a folder", python(lambda desk: Path(desk.folder)), r"is not a program that can be run: ", "no python"
     ),
