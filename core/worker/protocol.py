@@ -34,8 +34,8 @@ class NoiseError(WorkerError):
     def __init__(self, line: bytes) -> None:
         self.said = line[:80].decode("utf-8", errors="replace").strip()
         super().__init__(
-            f'A line between the add-on and its worker is not a JSON object ("{self.said}"): try again, and see the log '
-            "if it repeats."
+            f'A line between the add-on and its worker is not a JSON object ("{self.said}"): '
+            "try again, and see the log if it repeats."
         )
 
 
