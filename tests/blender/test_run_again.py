@@ -1,6 +1,6 @@
 """Run again: new parts in the place of the old ones, and everything that is the artist's as it was."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import bpy
 import pytest
@@ -11,10 +11,12 @@ from image_to_scene.core.storage import save
 from image_to_scene.core.types import Request, View
 from image_to_scene.operators.memory import REQUEST_KEY, remembered_request
 from image_to_scene.operators.scene import BuildOptions, Plan, Shelf, build, build_steps, description, run_through
+from image_to_scene.operators.scene.tuning import Tuning, get_tuning, set_tuning
 from image_to_scene.operators.session import Task, session
 from image_to_scene.operators.work import Order, work
 
 OPTIONS = BuildOptions(name="Harbour")
+TUNED = Tuning(point_density=0.5, mesh_step=2)
 
 
 def again(root, reconstruction, options=OPTIONS):
@@ -35,7 +37,8 @@ def first(make_reconstruction):
     root = built.root
     stage = link(bpy.data.objects.new("Stage", None))
     root.parent, root.name = stage, "My Harbour"
-    root.location, root.scale, root["note"], root["depth_jump"] = (1, 2, 3), (2, 2, 2), "mine", 0.5
+    root.location, root.scale, root["note"] = (1, 2, 3), (2, 2, 2), "mine"
+    set_tuning(root, TUNED)
     root.keyframe_insert("location", frame=5)
     bpy.context.scene.camera = built.cameras[1]
     bpy.context.view_layer.update()
@@ -47,12 +50,33 @@ def test_everything_of_the_root_stays(first, make_reconstruction):
     action, matrix = root.animation_data.action, root.matrix_world.copy()
     built = again(root, make_reconstruction(model="base", facts={"seconds": 9.0}))
     assert built.root == root and root.session_uid == kept
-    assert (root.name, root.parent.name, root["note"], root["depth_jump"]) == ("My Harbour", "Stage", "mine", 0.5)
+    assert (root.name, root.parent.name, root["note"]) == ("My Harbour", "Stage", "mine")
     assert root.animation_data.action == action
     bpy.context.view_layer.update()
     assert root.matrix_world == matrix
     assert (description(root)["model"], description(root)["facts"]) == ("base", {"seconds": 9.0})
     assert built.collection.name == "Harbour" and [item.name for item in bpy.data.collections] == ["Harbour"]
+
+
+def test_the_tuning_stays_and_acts_on_the_new_parts(first, make_reconstruction):
+    built = again(first.root, make_reconstruction())
+    assert asdict(get_tuning(first.root)) == pytest.approx(asdict(TUNED))
+    graph = bpy.context.evaluated_depsgraph_get()
+    cloud = built.clouds[0]
+    shown = len(cloud.evaluated_get(graph).data.attributes["position"].data)
+    assert 0.3 < shown / len(cloud.data.attributes["position"].data) < 0.7
+    set_tuning(first.root, replace(TUNED, point_density=0.0))
+    graph = bpy.context.evaluated_depsgraph_get()
+    assert not len(cloud.evaluated_get(graph).data.attributes["position"].data)
+
+
+def test_an_old_mesh_may_be_in_edit_mode(first, make_reconstruction):
+    bpy.context.view_layer.objects.active = first.meshes[0]
+    bpy.ops.object.mode_set(mode="EDIT")
+    built = again(first.root, make_reconstruction())
+    bpy.context.view_layer.update()
+    assert bpy.context.mode == "OBJECT"
+    assert all(item.mode == "OBJECT" for item in built.meshes)
 
 
 def test_parts_keep_their_names_and_nothing_of_the_old_ones_is_left(first, make_reconstruction, data_blocks):
