@@ -41,7 +41,7 @@ class Attention(nn.Module):
     def mix(self, q: Tensor, k: Tensor, v: Tensor, rotate: Rotate | None) -> Tensor:
         """Let tokens [B, heads, N, head_dim] see one another; `proj` then makes tokens of the [B, N, C] returned."""
         if rotate is not None:
-            q, k = rotate(q), rotate(k)
+            q, k = rotate(q.float()), rotate(k.float())
         mixed = functional.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
         return mixed.transpose(1, 2).flatten(2)
 

@@ -173,7 +173,9 @@ def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
 
 @lru_cache(maxsize=12)  # six tables for one picture size
 @torch.inference_mode(mode=False)
-def image_position(channels: int, size: tuple[int, int], aspect: float, device: torch.device) -> Tensor:
+def image_position(
+    channels: int, size: tuple[int, int], aspect: float, device: torch.device, dtype: torch.dtype
+) -> Tensor:
     """Return a tenth of sine waves along the picture, [1, C, h, w] channels last.
 
     The first half of the channels are waves of the column, the second half of the row.
@@ -183,6 +185,7 @@ def image_position(channels: int, size: tuple[int, int], aspect: float, device: 
         size: h and w.
         aspect: Width over height of the picture, whose diagonal has length 2.
         device: Where the table lies.
+        dtype: Of what it is added to: sums of two types are slow on a CPU.
 
     Source: upstream `utils/head_utils.py` @2c21ea8 (the grid is that of MoGe, arXiv 2410.19115).
     """
@@ -197,12 +200,12 @@ def image_position(channels: int, size: tuple[int, int], aspect: float, device: 
 
     rows, columns = waves(size[0], 1 / diagonal), waves(size[1], aspect / diagonal)
     joint = (columns.expand(size[0], -1, -1), rows[:, None].expand(-1, size[1], -1))
-    return torch.cat(joint, dim=-1).to(device).movedim(-1, 0)[None]
+    return torch.cat(joint, dim=-1).to(device, dtype).movedim(-1, 0)[None]
 
 
 def _placed(x: Tensor, aspect: float) -> Tensor:
     """Tell each pixel of [N, C, h, w] where in the picture it is; changes the freshly computed `x`."""
-    return x.add_(image_position(x.shape[1], (x.shape[2], x.shape[3]), aspect, x.device))
+    return x.add_(image_position(x.shape[1], (x.shape[2], x.shape[3]), aspect, x.device, x.dtype))
 
 
 def _last(layers: nn.Sequential, x: Tensor) -> Tensor:
