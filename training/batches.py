@@ -6,7 +6,7 @@ stopped, and no random state needs to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,12 +131,12 @@ def near_one(cameras: Array, count: int, random: np.random.Generator) -> NDArray
 
 
 class Sampler:
-    """Draws the batch of any step of a run."""
+    """Draws the batch of any step of a run, from each of its folders as often as from any other."""
 
-    def __init__(self, data: DataFolder, recipe: Recipe) -> None:
-        self.data, self.recipe = data, recipe
-        self.ready = data.ready()
-        side, views = data.images.shape[2], data.images.shape[1]
+    def __init__(self, folders: Sequence[DataFolder], recipe: Recipe) -> None:
+        self.folders, self.recipe = folders, recipe
+        self.ready = self.count()
+        side, views = (min(data.images.shape[axis] for data in folders) for axis in (2, 1))
         wanted_side = max(max(size) for size, _ in recipe.sizes)
         wanted_views = max(count for lesson in recipe.lessons for count, _ in lesson.views)
         if side < wanted_side or views < wanted_views:
@@ -145,6 +145,10 @@ class Sampler:
                 f"{wanted_side}; draw it again with --side {wanted_side} --views {wanted_views}."
             )
 
+    def count(self) -> list[int]:
+        """How many scenes of each folder are whole by now."""
+        return [data.ready() for data in self.folders]
+
     def draw(self, step: int, progress: float) -> Batch:
         """Draw the batch of a step, about `tokens_per_step` patches, as the lesson at this place in the run says."""
         random = np.random.default_rng((self.recipe.seed, step))
@@ -152,14 +156,20 @@ class Sampler:
         views = pick(lesson.views, random)
         patch = self.recipe.network.backbone.patch_size
         patches = views * (size[0] // patch) * (size[1] // patch)
-        count = min(self.ready, max(1, round(self.recipe.tokens_per_step / patches)))
-        scenes = random.choice(self.ready, count, replace=False)
-        return collate([self._scene(int(scene), views, size, lesson, random) for scene in scenes])
+        count = max(1, round(self.recipe.tokens_per_step / patches))
+        drawn = np.flatnonzero(self.ready)[random.integers(np.count_nonzero(self.ready), size=count)]
+        places = [(self.folders[folder], int(random.integers(self.ready[folder]))) for folder in drawn]
+        return collate([self._scene(*place, views, size, lesson, random) for place in places])
 
     def _scene(
-        self, scene: int, views: int, size: tuple[int, int], lesson: Lesson, random: np.random.Generator
+        self,
+        data: DataFolder,
+        scene: int,
+        views: int,
+        size: tuple[int, int],
+        lesson: Lesson,
+        random: np.random.Generator,
     ) -> tuple[NDArray[np.float32], Array, Array, Array]:
-        data = self.data
         cameras = data.world_from_camera[scene]
         around = near_one(cameras, max(views, round(pick(lesson.reach, random) * len(cameras))), random)
         chosen = random.permutation(around)[:views]

@@ -50,8 +50,8 @@ class Shots:
     depth: Array
     world_from_camera: Array
     image_from_camera: Array
-    family: Family
-    mode: Mode
+    family: str
+    mode: str
 
 
 def is_good(depth: Array, unit: float) -> bool:

@@ -1,4 +1,4 @@
-"""Train a network: `python -m training.train RECIPE --data DATA --monitor MONITOR --output RUN`.
+"""Train a network: `python -m training.train RECIPE --data DATA … --monitor MONITOR --output RUN`.
 
 RECIPE is a file of `training/recipes`. RUN gets `recipe.json`, and every few minutes `state.safetensors` (from which
 the same command goes on), `checkpoint/` (usable) and a line of `curve.jsonl` (losses and held-out figures).
@@ -30,7 +30,7 @@ def pause(trainer: Trainer, output: Path, monitor: DataFolder) -> None:
     """Save, measure on held-out scenes, log; a schedule by minutes includes it."""
     began = time.perf_counter()
     recipe, weights = trainer.recipe, trainer.average.weights
-    trainer.sampler.ready = trainer.sampler.data.ready()
+    trainer.sampler.ready = trainer.sampler.count()
     export(output / "checkpoint", recipe.name, recipe.network, weights)
     figures = measure(recipe, trainer.learner, weights, monitor, trainer.machine)
     line = {
@@ -83,7 +83,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=names())
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, help="folders, each drawn from as often as any other"
+    )
     parser.add_argument("--monitor", type=Path, required=True, help="held-out scenes that are watched")
     parser.add_argument("--output", type=Path, required=True)
     start = parser.add_mutually_exclusive_group()
@@ -109,7 +111,9 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     machine = Machine.choose(options.device, options.precision)
     teacher = read_teacher(options.teacher, machine.device) if options.teacher else None
-    trainer = Trainer.start(chosen_recipe(options), DataFolder.open(options.data), machine, teacher)
+    trainer = Trainer.start(
+        chosen_recipe(options), [DataFolder.open(folder) for folder in options.data], machine, teacher
+    )
     begin(trainer, options.output, options.after)
     monitor, looked = DataFolder.open(options.monitor), time.monotonic()
     while not trainer.is_over:

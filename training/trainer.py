@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,7 +60,9 @@ class Trainer:
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @classmethod
-    def start(cls, recipe: Recipe, data: DataFolder, machine: Machine, teacher: Network | None = None) -> Trainer:
+    def start(
+        cls, recipe: Recipe, folders: Sequence[DataFolder], machine: Machine, teacher: Network | None = None
+    ) -> Trainer:
         """Build everything from the recipe's seed, and from its weights where it has some.
 
         Raises:
@@ -75,7 +78,7 @@ class Trainer:
             average.steps = 1_000_000  # long enough ago for the average to keep its pace
         alone = recipe.helpers.alone_steps if recipe.weights and recipe.helpers else 0
         optimiser = make_optimiser(learner.network, learner.helpers, recipe)
-        return cls(recipe, machine, Sampler(data, recipe), learner, average, optimiser, alone)
+        return cls(recipe, machine, Sampler(folders, recipe), learner, average, optimiser, alone)
 
     @property
     def moment(self) -> Moment:
@@ -129,7 +132,7 @@ class Trainer:
             "seconds": self.seconds,
             "alone_steps": self.alone_steps,
             "averaged": self.average.steps,
-            "ready": self.sampler.ready,
+            **{f"ready{number}": count for number, count in enumerate(self.sampler.ready)},
         }
 
     def save(self, path: Path) -> None:
@@ -141,7 +144,8 @@ class Trainer:
         """Take the run up where it was put aside."""
         facts = self._load(path)
         self.step, self.images, self.seconds = int(facts["step"]), int(facts["images"]), facts["seconds"]
-        self.alone_steps, self.sampler.ready = int(facts["alone_steps"]), int(facts["ready"])
+        self.alone_steps = int(facts["alone_steps"])
+        self.sampler.ready = [int(facts[f"ready{number}"]) for number in range(len(self.sampler.folders))]
 
     def follow(self, path: Path) -> None:
         """Begin a new sitting with all that an earlier run has learned, helpers and optimiser included."""

@@ -45,7 +45,7 @@ def read_depth(path):
 def test_rays_and_cycles_see_the_same_depth(index, tmp_path, monkeypatch):
     monkeypatch.setattr(rendering, "SAMPLES", 1)
     shots = rendering.make_scene(index)
-    scene = rendering._set_up(SIZE, 1)
+    scene = rendering.set_up(SIZE, 1)
     scene.cycles.use_denoising = False
     scene.render.image_settings.file_format, scene.render.image_settings.color_depth = "OPEN_EXR_MULTILAYER", "32"
     scene.view_layers[0].use_pass_z = True
@@ -64,7 +64,7 @@ def test_rays_and_cycles_see_the_same_depth(index, tmp_path, monkeypatch):
 
 def test_cameras_are_those_of_blender():
     shots = rendering.make_scene(1)
-    scene = rendering._set_up(SIZE, 1)
+    scene = rendering.set_up(SIZE, 1)
     lens = intrinsics(shots.field_of_view, SIZE)
     for camera in shots.world_from_camera:
         rendering.stand(camera, shots.field_of_view)

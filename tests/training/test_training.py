@@ -92,7 +92,7 @@ def start(data, teacher_network, weights):
         if recipe.weights:
             recipe = replace(recipe, weights=str(weights))
         needs = getattr(recipe.objective, "teacher_from", 1) < 1
-        return Trainer.start(recipe, data, machine, teacher_network if needs else None)
+        return Trainer.start(recipe, [data], machine, teacher_network if needs else None)
 
     return start
 
@@ -245,17 +245,17 @@ def test_labels_replace_depth_and_leave_everything_else(start):
 
 def test_a_recipe_and_what_it_is_given_must_go_together(data, start, teacher_network, weights, tmp_path):
     with pytest.raises(TrainingError, match="--teacher"):
-        Trainer.start(RECIPES["paper"], data, CPU)
+        Trainer.start(RECIPES["paper"], [data], CPU)
     with pytest.raises(TrainingError, match="--teacher"):
-        Trainer.start(RECIPES["nano"], data, CPU, teacher_network)
+        Trainer.start(RECIPES["nano"], [data], CPU, teacher_network)
     with pytest.raises(TrainingError, match="--teacher"):
-        Trainer.start(RECIPES["teacher"], data, CPU, teacher_network)
+        Trainer.start(RECIPES["teacher"], [data], CPU, teacher_network)
     with pytest.raises(TrainingError, match="--side 504 --views 18"):
         start("paper", sizes=(((504, 504), 1.0),), lessons=paper.RECIPE.lessons)
     with pytest.raises(TrainingError, match="another network"):
-        Trainer.start(replace(RECIPES["nano"], weights="nano"), data, CPU)
+        Trainer.start(replace(RECIPES["nano"], weights="nano"), [data], CPU)
     with pytest.raises(WeightsError):
-        Trainer.start(replace(RECIPES["nano"], weights=str(tmp_path)), data, CPU)
+        Trainer.start(replace(RECIPES["nano"], weights=str(tmp_path)), [data], CPU)
     with pytest.raises(TrainingError, match="no single-view network"):
         read_teacher(str(weights), CPU.device)
     with pytest.raises(TrainingError, match="either steps or minutes"):
@@ -263,7 +263,7 @@ def test_a_recipe_and_what_it_is_given_must_go_together(data, start, teacher_net
 
 
 def test_every_recipe_is_a_file_and_says_its_run():
-    assert recipes.names() == ["nano", "nano_onward", "paper", "paper_teacher", "teacher"]
+    assert recipes.names() == ["nano", "nano_furnished", "nano_onward", "paper", "paper_teacher", "teacher"]
     for name in recipes.names():
         recipe = recipes.load(name)
         assert recipe.lessons[-1].until == 1

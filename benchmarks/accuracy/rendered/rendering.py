@@ -80,7 +80,7 @@ def render_scene(index: int, size: tuple[int, int], folder: Path, threads: int =
     beside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    scene = _set_up(size, threads)
+    scene = set_up(size, threads)
     for number, camera in enumerate(shots.world_from_camera):
         stand(camera, shots.field_of_view)
         scene.render.filepath = str(beside / f"{number}.png")
@@ -125,7 +125,8 @@ def true_surface(cameras: FloatArray, lens: FloatArray, size: tuple[int, int]) -
     return np.stack(depths).astype(np.float32), np.concatenate(points).astype(np.float32)
 
 
-def _set_up(size: tuple[int, int], threads: int) -> Any:
+def set_up(size: tuple[int, int], threads: int) -> Any:
+    """Let Cycles draw the scene, in pictures of (width, height)."""
     scene: Any = bpy.context.scene
     scene.render.engine = "CYCLES"
     scene.cycles.device, scene.cycles.samples, scene.cycles.use_adaptive_sampling = "CPU", SAMPLES, False
