@@ -8,6 +8,7 @@ what it wrote are corrected before the file gets its name.
 import contextlib
 import io
 import math
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from .cameras import current_intrinsics, is_ours, picture_size
 from .glb import read_glb, write_glb
 from .materials import COLOUR
 from .transaction import temporary_data
+from .window import window_kept
 
 FLOAT, VEC3_BYTES = 5126, 12  # glTF's number for float32, and what three of them take
 SETTINGS: dict[str, Any] = {
@@ -66,7 +68,7 @@ def export_glb(root: bpy.types.Object, path: str | Path) -> None:
 
 
 def _export(root: bpy.types.Object, path: Path) -> None:
-    with temporary_data():
+    with temporary_data(), window_kept():
         scene = bpy.data.scenes.new(root.name)
         with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
             names = _fill(scene, [root, *root.children_recursive])
@@ -117,8 +119,11 @@ def _run_exporter(path: Path) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             bpy.ops.export_scene.gltf(filepath=str(path), **SETTINGS)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise StorageError(f"Blender's glTF exporter failed ({reason}); see the console.") from error
+        lines = [line for line in str(error).strip().splitlines() if not line.startswith("Location: ")]
+        reason = re.sub(r"^\w+: (\[Errno \d+\] )?", "", lines[-1])
+        raise StorageError(
+            f"Blender's glTF exporter failed ({reason}): see the console, or choose another folder if the disk is full."
+        ) from error
 
 
 def _vertices(name: str, cloud: Any) -> bpy.types.Mesh:
