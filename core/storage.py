@@ -278,7 +278,9 @@ def _read_description(file: Path) -> dict[str, Any]:
     try:
         description = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise StorageError(f"{file.parent} is not a reconstruction: it has no {DESCRIPTION}.") from error
+        raise StorageError(
+            f"{file.parent} is not a reconstruction, it has no {DESCRIPTION}: choose another folder."
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{file} cannot be read: it is not a whole JSON file ({error}).") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:

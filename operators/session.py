@@ -106,7 +106,11 @@ class Run(Task):
         self._worker = worker
         self._device = request.device
         self._folder = folder
-        worker.submit(request, folder)
+        try:
+            worker.submit(request, folder)
+        except WorkerError:
+            self.discard()
+            raise
 
     def advance(self) -> bool:
         """Take what the worker said since the last call; return whether the run is over. Never waits."""

@@ -60,7 +60,7 @@ class Child:
         except (OSError, ValueError) as error:
             self._scratch.cleanup()
             raise WorkerError(
-                f"The worker's Python {python} cannot be started ({error}): "
+                f"The worker's Python {python} cannot be started ({getattr(error, 'strerror', None) or error}): "
                 "install the runtime, or name a Python that has torch, in the add-on's preferences."
             ) from error
         self._commands: SimpleQueue[bytes] = SimpleQueue()

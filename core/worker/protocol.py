@@ -283,17 +283,17 @@ def _from_json(data: Any, hint: Any, where: str) -> Any:
     if origin is tuple and isinstance(data, list):
         return tuple(_from_json(item, get_args(hint)[0], f"{where}[{i}]") for i, item in enumerate(data))
     if not _fits(data, hint):
-        raise WorkerError(f"The worker protocol's {where} cannot be {json.dumps(data)[:80]}.")
+        raise WorkerError(f"The worker protocol's {where} cannot be {json.dumps(data)[:80]}: restart Blender.")
     return Path(data) if hint is Path else data
 
 
 def _dataclass_from_json(data: Any, kind: type, where: str) -> Any:
     hints = _hints(kind)
     if not isinstance(data, dict):
-        raise WorkerError(f"The worker protocol's {where} cannot be {json.dumps(data)[:80]}.")
+        raise WorkerError(f"The worker protocol's {where} cannot be {json.dumps(data)[:80]}: restart Blender.")
     if data.keys() != hints.keys():
         wrong = ", ".join(sorted(data.keys() ^ hints.keys()))
-        raise WorkerError(f"The worker protocol's {where} has missing or unknown fields: {wrong}.")
+        raise WorkerError(f"The worker protocol's {where} has missing or unknown fields ({wrong}): restart Blender.")
     return kind(**{name: _from_json(data[name], hint, f"{where}.{name}") for name, hint in hints.items()})
 
 
@@ -304,7 +304,9 @@ def _matrix_from_json(data: Any, where: str) -> Any:
     except ValueError:  # ragged rows
         matrix = np.empty(0)
     if matrix.shape != shape or matrix.dtype.kind not in "if":
-        raise WorkerError(f"The worker protocol's {where} must be {shape[0]} rows of {shape[1]} numbers.")
+        raise WorkerError(
+            f"The worker protocol's {where} must be {shape[0]} rows of {shape[1]} numbers: restart Blender."
+        )
     return matrix.astype(np.float64)
 
 

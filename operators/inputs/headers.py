@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
+PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 JPEG: Final = b"\xff\xd8\xff"
 LONGEST: Final = 1 << 24
 """Bytes of a movie's header that are looked at."""
@@ -75,6 +76,11 @@ def _box(file: BinaryIO, kind: bytes) -> bytes:
             return b""
         file.seek(length, 1)
     return b""
+
+
+def is_whole_png(path: Path) -> bool:
+    """Tell whether a PNG is there to its end; of a disk that was full Blender says nothing."""
+    return path.is_file() and path.read_bytes().endswith(PNG_END)
 
 
 def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:

@@ -1,5 +1,7 @@
 """Images of the file as pictures for a run, whether or not they were ever saved."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +11,7 @@ import numpy as np
 from ...core.errors import ImageError, StorageError
 from ...core.types import FloatArray
 from ..session import session
-from . import exif, files
+from . import exif, files, headers
 
 ODD: Final = '<>:"/\\|?*'
 """What a file's name must not hold on some systems."""
@@ -65,17 +67,30 @@ def _write_png(image: bpy.types.Image, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         copy.pixels.foreach_set(rgba.ravel())
-        copy.filepath_raw, copy.file_format = str(beside), "PNG"
-        copy.save()
+        _save(copy, beside)
         beside.replace(target)
     except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).strip()
         raise StorageError(
-            f"{image.name} could not be written to {target.parent} ({error}): free some space."
+            f"{image.name} could not be written to {target.parent} ({reason}): free some space."
         ) from error
     finally:
         bpy.data.images.remove(copy)
         beside.unlink(missing_ok=True)
     return target
+
+
+def _save(image: bpy.types.Image, path: Path) -> None:
+    """Save an image of ours.
+
+    Raises:
+        OSError: It is not there to its end: of a full disk Blender says nothing.
+        RuntimeError: Blender says something.
+    """
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    if not headers.is_whole_png(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _rgba(pixels: FloatArray) -> FloatArray:

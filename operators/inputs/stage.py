@@ -9,6 +9,7 @@ import bpy
 
 from ...core.errors import CameraError
 from ..scene import find_roots
+from .headers import is_whole_png
 
 
 @contextmanager
@@ -69,8 +70,10 @@ def write_frame(scene: bpy.types.Scene, path: Path, *, colours: str = "RGBA") ->
             bpy.ops.render.render(write_still=True, scene=scene.name)
     except RuntimeError as error:
         raise CameraError(f"{path.stem} cannot be rendered: Blender says {str(error).strip()}") from error
-    if not path.is_file():
-        raise CameraError(f"{path.stem} cannot be rendered: Blender wrote no picture; see its console.")
+    if not is_whole_png(path):
+        raise CameraError(
+            f"{path.stem} cannot be rendered: Blender wrote no whole picture; free some space on the disk."
+        )
     return path
 
 
