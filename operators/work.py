@@ -6,9 +6,9 @@ or nothing does.
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import bpy
 
@@ -67,6 +67,7 @@ def work(task: Task, order: Order, scene: bpy.types.Scene) -> BuildSteps:
     with Shelf(scene) as shelf:
         while not task.advance():
             yield task.progress
+            _ = shelf.scene  # without it there is nothing to wait for
         plans = _plans(task.reconstructions(), order)
         if order.root is not None and len(plans) > 1:
             task.warnings.append(SEVERAL)
@@ -179,7 +180,7 @@ class SteppedOperator:
         task.at_end.callback(self._steps.close)
         return set()
 
-    def _advance(self, _context: bpy.types.Context) -> Outcome:
+    def _advance(self, context: bpy.types.Context) -> Outcome:
         """Listen to the worker once, or build until Blender is to have its turn."""
         deadline = time.monotonic() + SLICE
         try:
@@ -187,6 +188,7 @@ class SteppedOperator:
             while self._task is not None and self._task.is_done and time.monotonic() < deadline:
                 next(self._steps)
         except StopIteration as end:
+            show_in_local_views(context, end.value)
             self._tell(end.value)
             return {"FINISHED"}
         return set()
@@ -233,8 +235,21 @@ def show_status(context: bpy.types.Context, text: str | None) -> None:
         region.tag_redraw()
 
 
+def show_in_local_views(context: bpy.types.Context, built: Iterable[BuiltScene]) -> None:
+    """Let viewports that show some objects only show new ones, too, as they do with all that an artist adds."""
+    items = {item for one in built for item in (one.root, *one.cameras, *one.clouds, *one.meshes)}
+    for window, area in _viewports(context):
+        space: Any = area.spaces.active
+        if space.local_view is not None:
+            for item in items.intersection(window.view_layer.objects):
+                item.local_view_set(space, True)
+
+
 def _sidebars(context: bpy.types.Context) -> Iterator[bpy.types.Region]:
+    for _, area in _viewports(context):
+        yield from (region for region in area.regions if region.type == "UI")
+
+
+def _viewports(context: bpy.types.Context) -> Iterator[tuple[bpy.types.Window, bpy.types.Area]]:
     for window in manager_of(context).windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                yield from (region for region in area.regions if region.type == "UI")
+        yield from ((window, area) for area in window.screen.areas if area.type == "VIEW_3D")

@@ -219,6 +219,20 @@ def scale_by_two_points(buttons):
     yield lambda: is_near(matrix(), upright)
 
 
+def a_result_in_local_view():
+    """What is built appears where only a few objects are shown."""
+    with in_viewport():
+        bpy.ops.mesh.primitive_cube_add()
+        bpy.ops.view3d.localview(frame_selected=False)
+    bpy.ops.image_to_scene.open_reconstruction(directory=str(FOLDER / "first_view"))
+    space = area().spaces.active
+    shown = [item.local_view_get(space) for item in (root(), *root().children_recursive)]
+    assert space.local_view is not None and all(shown) and len(shown) > 2, shown
+    with in_viewport():
+        bpy.ops.view3d.localview(frame_selected=False)
+    yield 0.3
+
+
 def no_placing_in_edit_mode(buttons):
     with in_viewport():
         bpy.ops.mesh.primitive_cube_add()
@@ -251,6 +265,7 @@ def panels():
     yield from scale_by_two_points(buttons)
     yield from no_placing_in_edit_mode(buttons)
     yield from known_cameras()
+    yield from a_result_in_local_view()
 
 
 direct(panels())
