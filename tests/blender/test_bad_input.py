@@ -1,5 +1,6 @@
 """Whatever an artist brings: a sentence of its own or a result, nothing else changes, and a good run follows."""
 
+import os
 import re
 import subprocess
 import sys
@@ -14,10 +15,10 @@ from image_to_scene.core.errors import ImageToSceneError
 from image_to_scene.operators.session import session
 
 sys.path.append(str(Path(__file__).parent))
-from bad_input import blend_file, cameras, checkpoints, files, lenses, worker
+from bad_input import blend_file, cameras, checkpoints, disk, files, lenses, worker
 from bad_input.desk import Desk
 
-TABLES = (files, cameras, lenses, checkpoints, worker, blend_file)
+TABLES = (files, cameras, lenses, checkpoints, worker, disk, blend_file)
 CASES = [
     pytest.param(case, id=f"{table.__name__.rpartition('.')[2]}-{case.name[:40].encode('ascii', 'replace').decode()}")
     for table in TABLES
@@ -56,13 +57,9 @@ def stumbling(worker_python, tmp_path_factory):
 
 @pytest.fixture
 def desk(empty_file, material, stumbling, tiny_checkpoint, tmp_path):
-    entry = bpy.context.preferences.addons.new()
-    entry.module = image_to_scene.__name__
     folder = tmp_path / "artist's"
     folder.mkdir()
-    made = Desk(folder, material, tiny_checkpoint, *stumbling, entry.preferences)
-    with made.at_end:
-        yield made
+    yield Desk(folder, material, tiny_checkpoint, *stumbling)
     for left in [item for item in bpy.context.preferences.addons if item.module == image_to_scene.__name__]:
         bpy.context.preferences.addons.remove(left)
 
@@ -92,24 +89,29 @@ def test_bad_input(case, desk):
     case.spoil(desk)
     before = desk.state()
     error = attempt(case, desk)
-    assert session.run is None
-    if case.error:
-        assert error is not None, "it works"
-        check_sentence(case, error)
-        assert changes(before, desk.state()) == {}
+    assert session.run is None and desk.due is None
+    changed = changes(before, desk.state(), case.own)
+    if case.error or case.ends:
+        assert bool(error) == bool(case.error), error
+        assert not desk.built
+        if case.error:
+            check_sentence(case, error)
+        assert changed == {}
         desk.good_run()
     else:
         assert error is None, error
         assert desk.built
         assert not case.says or any(re.search(case.says, text) for text in desk.warnings), desk.warnings
-        after = desk.state(only=before)
-        assert changes(before, {key: value for key, value in after.items() if key in before}).keys() <= {"runs"}
+        assert {key: pair for key, pair in changed.items() if pair[0] is not None and not is_of_results(key)} == {}
 
 
-def changes(before, after):
-    """What is not as it was, but for how many use a data-block where something was built that does."""
-    return {
-        key: (before.get(key), after.get(key))
-        for key in before.keys() | after.keys()
-        if before.get(key) != after.get(key)
-    }
+def is_of_results(key):
+    """Whether a place changes wherever something is built: how many use a data-block, and which runs are kept."""
+    return key == "runs" or key.endswith(".users")
+
+
+def changes(before, after, own):
+    """What is not as it was, as pairs; None stands for what is not there."""
+    keys = [key for key in before.keys() | after.keys() if not re.search(own, os.fsdecode(key))]
+    pairs = {key: (before.get(key), after.get(key)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}

@@ -1,8 +1,8 @@
 """What can be wrong with an artist's input, one table a concern; `test_bad_input.py` goes through all of them.
 
-A table is a list of `Case`s. `files`, `cameras`, `checkpoints`, `worker` and `blend_file` hold them, `desk` what all of
-them work on, `digest` tells whether anything changed, and `write_material` and `stumbling_worker` are run by the
-worker's Python.
+A table is a list of `Case`s: of `files`, `cameras`, `lenses`, `checkpoints`, the `worker`, the `disk` and the
+`blend_file`. `desk` is what all of them work on, `digest` tells whether anything changed, and `write_material` and
+`stumbling_worker` are run by the worker's Python.
 """
 
 from collections.abc import Callable
@@ -30,5 +30,7 @@ class Case:
     """What the artist does with it."""
     cause: str = ""
     """Cases of one cause may share a sentence; else every case is a cause of its own."""
-    same_file: bool = True
-    """Off where the artist opens another file in the case: then that one is to stay as it was."""
+    ends: bool = False
+    """The run ends without a word and without a result: the artist opened another file, or disabled the add-on."""
+    own: str = "$^"
+    """Pattern of the places in the digest that the artist changes in the case."""

@@ -5,13 +5,16 @@ import io
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import bpy
 import numpy as np
+import pytest
 
+import image_to_scene
 from image_to_scene.core.errors import ImageToSceneError
 from image_to_scene.core.names import readable
 from image_to_scene.operators.reconstruct import IMAGETOSCENE_OT_reconstruct
@@ -39,19 +42,26 @@ class Desk:
         checkpoint: That works.
         python: The worker's interpreter; runs `stumbling_worker`, where the system allows.
         plan: The stumbling worker's.
-        preferences: The add-on's.
     """
 
-    def __init__(self, folder, material, checkpoint, python, plan, preferences):
+    def __init__(self, folder, material, checkpoint, python, plan):
         self.folder, self.material, self.checkpoint = folder, material, checkpoint
-        self.python, self.plan, self.preferences = python, plan, preferences
-        self.meanwhile = None
-        """Called with the task at every step of a run."""
+        self.python, self.plan = python, plan
+        self.due = None
+        """What is to happen in a run, and at which stage."""
         self.at_end = contextlib.ExitStack()
-        self.built, self.warnings, self.task = None, [], None
+        self.built, self.warnings = None, []
         self.camera_count = 0
         lay_out_scene()
         self.set_up()
+
+    @property
+    def preferences(self):
+        """The add-on's; opening a file may take them away."""
+        entries = bpy.context.preferences.addons
+        found = next((entry for entry in entries if entry.module == image_to_scene.__name__), None) or entries.new()
+        found.module = image_to_scene.__name__
+        return found.preferences
 
     @property
     def settings(self):
@@ -62,6 +72,7 @@ class Desk:
         """Make everything good."""
         settings = self.settings
         self.preferences.worker_python = str(self.python)
+        self.plan.with_suffix(".leave").unlink(missing_ok=True)
         settings.model, settings.model_folder, settings.resolution = "FOLDER", str(self.checkpoint), 70
         settings.device = "cpu"
         settings.up_mode, settings.makes_point_cloud, settings.makes_meshes = "GROUND", True, True
@@ -130,25 +141,39 @@ class Desk:
 
     def stumble(self, stage, act, value=None):
         """Let the worker stumble once."""
+        if sys.platform == "win32":
+            pytest.skip("what takes the place of the worker's Python is a shell script")
+        self.plan.with_suffix(".leave").unlink(missing_ok=True)
         self.plan.write_text(json.dumps({"stage": stage, "act": act, "value": value}))
+
+    def once(self, stage, happening):
+        """Let something happen at a stage of the next run; a worker that is at it waits so long."""
+        self.due = stage, happening
+        if stage != "Building":
+            self.stumble(stage, "wait")
+
+    def _look(self, task):
+        if self.due is not None and task.progress.stage == self.due[0]:
+            (_, happening), self.due = self.due, None
+            happening()
+            self.plan.with_suffix(".leave").touch()
 
     # --- runs ---
 
-    def run(self):
-        """Do what the operator does, with its error as it is.
+    def run(self, operator=IMAGETOSCENE_OT_reconstruct):
+        """Do what an operator does, with its error as it is.
 
         Raises:
             ImageToSceneError: Whatever it reports.
         """
-        task, order, scene = IMAGETOSCENE_OT_reconstruct.begin(None, bpy.context)
+        task, order, scene = operator.begin(None, bpy.context)
         steps = work(task, order, scene)
         task.at_end.callback(steps.close)
         deadline = time.monotonic() + PATIENCE
         try:
             while session.run is task:  # as `modal` looks
                 next(steps)
-                if self.meanwhile is not None:
-                    self.meanwhile(task)
+                self._look(task)
                 time.sleep(0 if task.is_done else 0.005)
                 assert time.monotonic() < deadline, session.log
         except StopIteration as end:
@@ -174,9 +199,9 @@ class Desk:
 
     # --- what is left ---
 
-    def state(self, only=None):
+    def state(self):
         """Tell all that must stay: the file, the folder, and runs in the session's scratch folder."""
-        found = digest.of_file(only) | digest.of_folder(self.folder)
+        found = digest.of_file() | digest.of_folder(self.folder)
         scratch = session._scratch
         runs = [path.name for path in Path(scratch.name).glob("tmp*")] if scratch else []
         return found | {"runs": sorted(runs)}

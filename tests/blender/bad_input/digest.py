@@ -17,11 +17,8 @@ FLEETING_OF = {("ImageUser", "frame_current")}
 """The same by their struct: here what is shown, which follows the scene's frame at the next draw."""
 
 
-def of_file(only=None):
+def of_file():
     """Tell all data-blocks with their properties, what is selected and active, and where time stands.
-
-    Args:
-        only: What was told before, where later data-blocks are of no interest: vertex by vertex, they take long.
 
     Returns:
         Text by the property's place, such as `objects['Cube'].location`.
@@ -34,11 +31,11 @@ def of_file(only=None):
         if kind.type == "COLLECTION" and kind.identifier not in WINDOWS:
             for item in getattr(bpy.data, kind.identifier):
                 place = f"{kind.identifier}[{item.name!r}]"
-                if only is None or f"{place}.name" in only:
-                    _tell(place, item, found, set())
-                    _tell_block(place, item, found)
+                _tell(place, item, found, set())
+                _tell_block(place, item, found)
     if bpy.context.window is not None:
         found["window.scene"] = bpy.context.window.scene.name
+        found["window.view_layer"] = bpy.context.window.view_layer.name
     return found
 
 
@@ -66,7 +63,11 @@ def _tell(place, struct, found, told):
     """Tell a struct's properties, and all structs below it once: nodes and layers know one another in circles."""
     told.add(_identity(struct))
     for prop in struct.bl_rna.properties:
-        if prop.identifier in FLEETING or (struct.bl_rna.identifier, prop.identifier) in FLEETING_OF:
+        if (
+            _is_geometry(struct, prop)
+            or prop.identifier in FLEETING
+            or (struct.bl_rna.identifier, prop.identifier) in FLEETING_OF
+        ):
             continue
         value, where = getattr(struct, prop.identifier), f"{place}.{prop.identifier}"
         if prop.type == "POINTER":
@@ -78,6 +79,14 @@ def _tell(place, struct, found, told):
             found[where] = repr(np.array(value).tolist())
         else:
             found[where] = repr(value)
+
+
+def _is_geometry(struct, prop):
+    """Whether a property has an element for every vertex, corner or point: their attributes are told as arrays."""
+    is_block = isinstance(struct, bpy.types.Mesh | bpy.types.PointCloud)
+    return (
+        is_block and prop.type in {"COLLECTION", "POINTER"} and prop.identifier not in {"materials", "animation_data"}
+    )
 
 
 def _tell_one(where, value, found, told):
@@ -93,14 +102,29 @@ def _identity(struct):
 
 def _tell_block(place, item, found):
     """Tell what is no property: custom ones, selection, and pixels that are in no file."""
-    for key in item.keys():  # noqa: SIM118 - not a mapping
-        found[f"{place}[{key!r}]"] = repr(item[key])
+    for key in set(item.keys()) - {"image_to_scene"}:  # told as properties, which some Blenders keep there
+        value = item[key]
+        found[f"{place}[{key!r}]"] = repr(value.to_dict() if hasattr(value, "to_dict") else value)
     if isinstance(item, bpy.types.Scene):
         for layer in item.view_layers:
             for thing in layer.objects:
                 state = thing.select_get(view_layer=layer), thing.hide_get(view_layer=layer)
                 found[f"{place}.{layer.name}.{thing.name}"] = repr(state)
+    if isinstance(item, bpy.types.Mesh | bpy.types.PointCloud):
+        for attribute in item.attributes:
+            found[f"{place}.{attribute.name}"] = _values(attribute)
     if isinstance(item, bpy.types.Image) and (item.packed_file or item.source == "GENERATED"):
         pixels = np.empty(len(item.pixels), np.float32)
         item.pixels.foreach_get(pixels)
         found[f"{place}.pixels"] = hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+def _values(attribute):
+    """Return a mark of an attribute's values."""
+    if not len(attribute.data):
+        return "empty"
+    name = next(name for name in ("value", "vector", "color") if hasattr(attribute.data[0], name))
+    one = getattr(attribute.data[0], name)
+    values = np.empty(len(attribute.data) * np.size(one), np.float64 if np.size(one) == 1 else np.float32)
+    attribute.data.foreach_get(name, values)
+    return hashlib.sha256(values.tobytes()).hexdigest()
