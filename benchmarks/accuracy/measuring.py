@@ -25,11 +25,13 @@ from .prediction import (
 )
 from .rendered.reading import RenderedScene
 from .results import THROUGH_BLENDER, Result, save_result
-from .scene import Scene
+from .scene import Scene, SomeViews
 from .scores import Scores
 from .scoring import score
 
 DRAWN = 2  # the view of which pictures are made
+FOUR = (0, 2, 5, 7)
+"""Of eight views of a path; some pairs of them hardly overlap."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,25 @@ def measure(scene: Scene, session: Session, plan: Plan) -> Result:
             _draw(scene, prediction, runs[mode], plan)
     if isinstance(scene, RenderedScene):
         runs |= {name: score(scene, prediction) for name, prediction in references(scene).items()}
+        runs |= _few_views(scene, session, plan)
     result = Result(scene.pictures.name, scene.pictures.kind, runs, round(time.monotonic() - started, 1))
     save_result(result, plan.folder / "scenes")
     return result
+
+
+def _few_views(scene: Scene, session: Session, plan: Plan) -> dict[str, Scores]:
+    """Measure cameras and depth of four views together, and of each of these alone."""
+    four, runs = SomeViews(scene, FOUR), dict[str, Scores]()
+    for mode in plan.modes:
+        if mode != "ray map":
+            found = prediction_of(reconstruct(session, four.pictures, mode, plan.settings))
+            runs[f"{mode}, 4 views"] = score(four, found)
+    alone = [_depth_alone(SomeViews(scene, [index]), session, plan) for index in FOUR]
+    return runs | {"1 view": {name: float(np.mean([scores[name] for scores in alone])) for name in alone[0]}}
+
+
+def _depth_alone(scene: Scene, session: Session, plan: Plan) -> Scores:
+    return score(scene, prediction_of(reconstruct(session, scene.pictures, "camera head", plan.settings)))
 
 
 def references(scene: RenderedScene) -> dict[str, Prediction]:

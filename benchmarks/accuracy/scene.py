@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from image_to_scene.core.types import BoolArray, FloatArray
@@ -59,6 +59,29 @@ class Scene(ABC):
         Returns:
             Nothing where this data set has no surface to compare with.
         """
+
+
+class SomeViews(Scene):
+    """Some views of a scene: cameras and depth of fewer pictures, which are not enough for its surface."""
+
+    def __init__(self, scene: Scene, indices: Sequence[int]) -> None:
+        self._scene, self._indices = scene, list(indices)
+        whole = scene.pictures
+        self.pictures = replace(
+            whole,
+            files=tuple(whole.files[index] for index in indices),
+            world_from_camera=whole.world_from_camera[self._indices],
+            image_from_camera=whole.image_from_camera[self._indices],
+        )
+
+    def view(self, index: int) -> TrueView:
+        """Read what is true of one of them."""
+        return self._scene.view(self._indices[index])
+
+    def score_surface(self, views: Iterable[DepthMap], *, given: bool) -> Scores:
+        """Compare nothing."""
+        del views, given
+        return {}
 
 
 class FusedScene(Scene):

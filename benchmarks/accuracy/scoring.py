@@ -23,9 +23,14 @@ NOWHERE = Similarity(np.eye(3), np.zeros(3), 1.0)
 
 
 def score(scene: Scene, prediction: Prediction) -> Scores:
-    """Compare a prediction with the truth; what was given as true is compared where it stands, without alignment."""
+    """Compare a prediction with the truth; what was given as true is compared where it stands, without alignment.
+
+    Of one view there are only its depth and its lens: nothing tells its scale.
+    """
     scores = score_pose(scene, prediction) | {"ray": _score_lenses(scene, prediction)}
     scores |= _score_depth(scene, prediction)
+    if len(prediction.views) < 2:
+        return scores
     try:
         return scores | _score_placed(scene, prediction, alignment(scene, prediction))
     except DegenerateError:
