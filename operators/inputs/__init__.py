@@ -2,8 +2,8 @@
 
 `item` what an entry holds; `files` pictures from folders, drops and patterns; `clips` movies and sequences; `images`
 images of the file; `cameras` cameras of the scene, `backgrounds` and `tracking` their pictures, `stage` where other
-frames are looked at and rendered; `masks` and `lenses` what an entry may say besides; `headers` and `exif` what Blender
-does not tell of files. `views` is the way in, for the window and for the command line.
+frames are looked at and rendered; `masks` and `lenses` what an entry may say besides; `exif` what Blender does not
+tell of files. `views` is the way in, for the window and for the command line.
 """
 
 from collections.abc import Iterable, Sequence

@@ -9,9 +9,10 @@ from typing import Final, Literal
 import bpy
 
 from ...core.errors import ImageError
+from ...core.imaging.headers import movie_shape, stored_size
 from ...core.imaging.kinds import MOVIE_SUFFIXES, is_movie
 from ..scene.clips import read_movie
-from . import clips, exif, headers
+from . import clips, exif
 from .item import Item
 
 Numbered = Literal["AUTO", "PICTURES", "SEQUENCE"]
@@ -116,7 +117,7 @@ def size_of(path: Path) -> tuple[int, int]:
     """
     if is_movie(path):
         return _movie_sizes(path)[0]
-    width, height = headers.stored_size(path) or _decoded_size(path)
+    width, height = stored_size(path) or _decoded_size(path)
     return (height, width) if exif.is_on_its_side(path) else (width, height)
 
 
@@ -135,7 +136,7 @@ def _movie_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
     Blender takes no notice of a pixel's shape, and until 4.3 at least not of a turned movie.
     """
     width, height = read_movie(path).size
-    shape = headers.movie_shape(path)
+    shape = movie_shape(path)
     if shape is None:
         return (width, height), (width, height)
     if shape.is_turned and (width > height) == shape.is_wide:

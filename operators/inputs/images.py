@@ -9,9 +9,10 @@ import bpy
 import numpy as np
 
 from ...core.errors import ImageError, StorageError
+from ...core.imaging.headers import is_whole_png
 from ...core.types import FloatArray
 from ..session import session
-from . import exif, files, headers
+from . import exif, files
 
 ODD: Final = '<>:"/\\|?*'
 """What a file's name must not hold on some systems."""
@@ -89,7 +90,7 @@ def _save(image: bpy.types.Image, path: Path) -> None:
     """
     image.filepath_raw, image.file_format = str(path), "PNG"
     image.save()
-    if not headers.is_whole_png(path):
+    if not is_whole_png(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

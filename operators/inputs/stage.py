@@ -8,8 +8,8 @@ from typing import Any
 import bpy
 
 from ...core.errors import CameraError
+from ...core.imaging.headers import is_whole_png
 from ..scene import find_roots
-from .headers import is_whole_png
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 `build` the order of things; `collection` root, frame and memory; `pictures` photos as images; `cameras`, `point_cloud`,
 `mesh` what is built; `clips` and `animation` what moves; `replacement` new parts for old; `materials` how it looks;
-`tuning` what of it is shown, with its `tuning_nodes`, `coarse_mesh` and `nodes`; `gltf` and `glb` the export;
-`placement` scale, up and place, by a `survey` of what stands there; `attributes` bulk data; `transaction` everything or
-nothing; `compat` where Blender 4.2 to 5.2 differ.
+`tuning` what of it is shown, with its `tuning_nodes`, `coarse_mesh` and `nodes`; `gltf` the export, with `gltf_points`
+and `glb`; `placement` scale, up and place, by a `survey` of what stands there; `attributes` bulk data; `transaction`
+everything or nothing; `compat` where Blender 4.2 to 5.2 differ.
 """
 
 from .build import BuildOptions, BuildSteps, BuiltScene, Plan, build, build_steps, run_through

@@ -1,8 +1,8 @@
 """Write a reconstruction as .glb: Blender's exporter for what it can do, and mended where it loses cameras and points.
 
 Blender's exporter drops point clouds or their colours, gives every camera the scene's shape of picture, and asks for
-operators' context. So it is run on a scene of its own, with bare vertices in the place of clouds, and the cameras of
-what it wrote are corrected before the file gets its name.
+operators' context. So it is run on a scene of its own, with empties in the place of clouds; the points are added to
+what it wrote, and the cameras corrected, before the file gets its name.
 """
 
 import contextlib
@@ -15,23 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
 from ...core.errors import StorageError
-from .attributes import fill, fill_positions
 from .cameras import current_intrinsics, is_ours, picture_size
 from .glb import read_glb, write_glb
-from .materials import COLOUR
+from .gltf_points import Points, add_points, read_points
 from .transaction import temporary_data
 from .window import window_kept
 
-FLOAT, VEC3_BYTES = 5126, 12  # glTF's number for float32, and what three of them take
 SETTINGS: dict[str, Any] = {
     "export_format": "GLB",
     "use_active_scene": True,
     "export_cameras": True,
     "export_apply": True,  # the tuning
-    "use_mesh_vertices": True,  # the points
     "export_normals": False,  # unlit
     "export_animations": False,
     "export_skins": False,
@@ -71,40 +67,42 @@ def _export(root: bpy.types.Object, path: Path) -> None:
     with temporary_data(), window_kept():
         scene = bpy.data.scenes.new(root.name)
         with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
-            names = _fill(scene, [root, *root.children_recursive])
+            names, clouds = _fill(scene, [root, *root.children_recursive])
             evaluated = bpy.context.evaluated_depsgraph_get()
             seen: list[Any] = [item.evaluated_get(evaluated) for item in scene.objects if is_ours(item)]
             cameras = {item.data.name: _camera(item) for item in seen}
             _run_exporter(path)
         document, binary = read_glb(path)
         _mend(document, cameras, names)
+        binary = add_points(document, binary, clouds)
         write_glb(path, document, binary)
 
 
-def _fill(scene: bpy.types.Scene, family: list[bpy.types.Object]) -> dict[str, str]:
-    """Fill a scene with copies of objects, which share their data, and with bare vertices in the place of clouds.
+def _fill(scene: bpy.types.Scene, family: list[bpy.types.Object]) -> tuple[dict[str, str], dict[str, Points]]:
+    """Fill a scene with copies of objects, which share their data, and with empties in the place of clouds.
 
     Args:
         scene: An empty scene, that of the context.
         family: Parents before their children.
 
     Returns:
-        The copies' names, and the names of what they are copies of.
+        The copies' names, and the names of what they are copies of; clouds by the names of what they are copies of.
     """
     copies: dict[Any, Any] = {item: item.copy() for item in family}
     for item, copy in copies.items():
         copy.parent = copies.get(item.parent, item.parent)
         scene.collection.objects.link(copy)
     names = {copy.name: item.name for item, copy in copies.items()}
-    found = [(item.object.original, _vertices(names[item.object.name], item.object.data)) for item in _point_clouds()]
-    for cloud, vertices in found:
-        bare = bpy.data.objects.new(cloud.name, vertices)
-        bare.parent, bare.matrix_parent_inverse = cloud.parent, cloud.matrix_parent_inverse
-        bare.matrix_basis = cloud.matrix_basis
-        names[bare.name] = names[cloud.name]
+    clouds = {}
+    for cloud, points in [(item.object.original, read_points(item.object.data)) for item in _point_clouds()]:
+        empty = bpy.data.objects.new(cloud.name, None)
+        empty.parent, empty.matrix_parent_inverse = cloud.parent, cloud.matrix_parent_inverse
+        empty.matrix_basis = cloud.matrix_basis
+        names[empty.name] = names[cloud.name]
+        clouds[names[cloud.name]] = points
         bpy.data.objects.remove(cloud)
-        scene.collection.objects.link(bare)
-    return names
+        scene.collection.objects.link(empty)
+    return names, clouds
 
 
 def _point_clouds() -> Iterator[Any]:
@@ -126,23 +124,6 @@ def _run_exporter(path: Path) -> None:
         ) from error
 
 
-def _vertices(name: str, cloud: Any) -> bpy.types.Mesh:
-    """Make a mesh of bare vertices from a cloud's positions and colours."""
-    count = len(cloud.points)
-    mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(count)
-    positions, colours = np.empty(count * 3, dtype=np.float32), np.empty(count * 4, dtype=np.float32)
-    cloud.attributes["position"].data.foreach_get("vector", positions)
-    fill_positions(mesh, positions)
-    if COLOUR in cloud.attributes:
-        cloud.attributes[COLOUR].data.foreach_get("color", colours)
-        mesh.attributes.new(COLOUR, "FLOAT_COLOR", "POINT")
-        fill(mesh, COLOUR, colours, "color")
-        mesh.color_attributes.active_color = mesh.color_attributes[COLOUR]
-    mesh.update()
-    return mesh
-
-
 def _camera(camera: Any) -> dict[str, Any]:
     """Say in glTF's terms what an evaluated camera sees; what it has no words for goes into `extras`."""
     K, (width, height) = current_intrinsics(camera), picture_size(camera)
@@ -159,21 +140,8 @@ def _camera(camera: Any) -> dict[str, Any]:
 
 
 def _mend(document: dict[str, Any], cameras: dict[str, Any], names: dict[str, str]) -> None:
-    """Correct cameras and colours, and give copies the names of what they are copies of."""
+    """Correct cameras, and give copies the names of what they are copies of."""
     for camera in document.get("cameras", ()):
         camera.update(cameras.get(camera.get("name"), {}))
     for node in document.get("nodes", ()):
         node["name"] = names.get(node.get("name"), node.get("name"))
-    for mesh in document.get("meshes", ()):
-        for primitive in mesh["primitives"]:
-            _mend_colours(document, primitive["attributes"])
-
-
-def _mend_colours(document: dict[str, Any], attributes: dict[str, int]) -> None:
-    """Blender 4.2 writes three numbers a point and says that they are four."""
-    if "COLOR_0" not in attributes:
-        return
-    accessor = document["accessors"][attributes["COLOR_0"]]
-    length = document["bufferViews"][accessor["bufferView"]]["byteLength"]
-    if accessor["componentType"] == FLOAT and length == accessor["count"] * VEC3_BYTES:
-        accessor["type"] = "VEC3"

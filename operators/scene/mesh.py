@@ -61,18 +61,28 @@ class GridMeshes:
 def _new_topology(surface: GridSurface) -> bpy.types.Mesh:
     """Make a mesh with the faces and texture coordinates of a surface, its vertices still at the origin."""
     mesh = bpy.data.meshes.new("Grid")
-    corners = surface.quads.reshape(-1)
     mesh.vertices.add(len(surface.vertices))
-    mesh.loops.add(len(corners))
+    mesh.loops.add(surface.quads.size)
     mesh.polygons.add(len(surface.quads))
-    fill(mesh, ".corner_vert", corners)
-    mesh.polygons.foreach_set("loop_start", np.arange(0, len(corners), 4, dtype=np.int32))
+    fill_corners(mesh, surface)
+    mesh.polygons.foreach_set("loop_start", np.arange(0, surface.quads.size, 4, dtype=np.int32))
     mesh.update(calc_edges=True)
     mesh.attributes.new(UV, "FLOAT2", "CORNER")
-    fill(mesh, UV, np.take(surface.uv, corners, axis=0), "vector")  # a third of the time that an index takes
+    fill_uv(mesh, surface)
     mesh.attributes.new(GRID_INDEX, "INT", "POINT")
     fill(mesh, GRID_INDEX, surface.grid_index)
     return mesh
+
+
+def fill_corners(mesh: bpy.types.Mesh, surface: GridSurface) -> None:
+    """Say which vertices the corners of a mesh's faces are."""
+    fill(mesh, ".corner_vert", surface.quads)
+
+
+def fill_uv(mesh: bpy.types.Mesh, surface: GridSurface) -> None:
+    """Set the texture coordinates of all corners."""
+    corners = np.take(surface.uv, surface.quads.reshape(-1), axis=0)  # a third of the time that an index takes
+    fill(mesh, UV, corners, "vector")
 
 
 def _same_grid(one: GridSurface, other: GridSurface) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ...core.imaging.headers import JPEG, is_whole_png, stored_size
 from ...core.types import ByteArray, ReconstructedView
 
 
@@ -37,7 +38,6 @@ def load_picture(view: ReconstructedView, *, packs_copies: bool = True) -> Pictu
         name = view.source.name
         sentence = f"{name} is missing or unreadable, so the smaller picture kept with the reconstruction is shown."
         return Picture(_whole(view), _packed(view.name, view.image), sentence)
-    image.alpha_mode = "NONE"
     if packs_copies and view.texture != view.source:
         image.pack()
     elif bpy.data.filepath:
@@ -57,17 +57,28 @@ def make_paths_relative(images: Iterable[bpy.types.Image], folder: Path) -> None
 
 
 def _loaded(path: Path) -> bpy.types.Image | None:
-    """Load an image file, or return None and leave nothing behind."""
+    """Load an image file, or return None and leave nothing behind.
+
+    Blender decodes it when it is first shown; to ask for its size would do so now, for each of many large photos.
+    """
     if not path.is_file():
         return None
     try:
         image = bpy.data.images.load(str(path.absolute()))
     except RuntimeError:
         return None
-    if image.size[0] == 0:
+    image.alpha_mode = "NONE"  # before it is decoded: Blender forgets the pixels at a change of this
+    if not _seems_whole(path) and image.size[0] == 0:
         bpy.data.images.remove(image)
         return None
     return image
+
+
+def _seems_whole(path: Path) -> bool:
+    """Tell of a JPEG or PNG, by its header and end, that Blender can show it."""
+    with path.open("rb") as file:
+        is_jpeg = file.read(len(JPEG)) == JPEG
+    return stored_size(path) is not None if is_jpeg else is_whole_png(path)
 
 
 def _packed(name: str, pixels: ByteArray) -> bpy.types.Image:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from image_to_scene.core.errors import CameraError
 from image_to_scene.core.geometry.cameras import CameraLens, intrinsics_from_lens
-from image_to_scene.operators.inputs import Item, files, headers, lenses, views_from
+from image_to_scene.core.imaging import headers
+from image_to_scene.operators.inputs import Item, files, lenses, views_from
 
 
 def intrinsics(size=(80, 60), **values):

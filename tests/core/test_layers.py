@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "core"
 MODULES = sorted(CORE.rglob("*.py"))
 BLENDER = {"bpy", "bmesh", "mathutils", "gpu", "bpy_extras", "bl_ext"}
-LIGHT = ["types", "errors", "storage", "imaging.kinds"]
+LIGHT = ["types", "errors", "storage", "imaging.kinds", "imaging.headers"]
 LIGHT += [f"geometry.{name}" for name in ("cameras", "surfaces", "rays", "alignment")]
 ENTRANCES = [*LIGHT, "worker.client", "pipeline"]
 

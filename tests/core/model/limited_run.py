@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import resource
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -67,12 +68,13 @@ def run(folder, model, views, size, chunk, room=None, limits_loading=False):
         loaded.predict(networks.pictures([(14, 14)]))  # what torch sets up once
         if room is not None and not limits_loading:
             limit(room)
-        before = status("VmSize")
+        before, started = status("VmSize"), time.process_time()
         prediction = loaded.predict(
             networks.pictures([(height, width)] * views), head_chunk=chunk, progress=steps.append
         )
         told |= {
             "taken": status("VmPeak") - before,
+            "seconds": time.process_time() - started,
             "warnings": list(prediction.warnings),
             "depth": [float(view.depth.mean()) for view in prediction.views],
             "last": steps[-1].done,
