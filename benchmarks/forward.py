@@ -1,133 +1,288 @@
 """Time and memory of the forward pass against the official package, on the same weights, both at their best.
 
-    .venv/bin/python benchmarks/forward.py [--quick] [--views 2 8] [--size 336 504]
+    .venv/bin/python benchmarks/forward.py [--quick] [--models small base] [--views 2 8] [--precision bf16]
 
 The official side runs in fp32 without autocast, in inference mode (its own API would choose fp16 on a CPU, which is
-three times slower); both sides use whichever of one and two threads is faster for them. Runs alternate in one process,
-so that a busy machine slows both; the ratio is taken pair by pair and printed with its spread. Peak memory is measured
-in a process of its own for each side (on Linux only).
+much slower). Runs of the two sides alternate, so that a busy machine slows both, and ratios are taken pair by pair and
+printed with their spread: of this process' time on one thread, and of the clock's with whichever of one and two threads
+is faster for a side. Ours is timed from sRGB pictures to numpy arrays, the official side from normalised tensors to
+depth. Peak memory is that of a process of its own while it predicts, weights included (on Linux only). In a precision
+below fp32 the error against fp32 is printed, too, for the bundled checkpoint and for random weights.
+
+On a machine with CUDA, the table of the paper follows (arXiv 2511.10647, table 8).
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import json
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/core/model")]
+import graphics_card
+import machine
+import numpy as np
+import sides
+import torch
 
-import conftest  # noqa: E402, F401 - makes the checkout importable as `image_to_scene`
-import networks  # noqa: E402
-import torch  # noqa: E402
-
-from image_to_scene.core.model.network import Network  # noqa: E402
-from image_to_scene.core.model.presets import PRESETS  # noqa: E402
-
-
-def build(side: str) -> Any:
-    """One side's network with DA3-SMALL's sizes and the same random weights for both."""
-    config = PRESETS["small"].network
-    if side == "ours":
-        return networks.randomise(Network(config))
-    with quiet():
-        import official_network
-
-        return networks.randomise(official_network.official_network(config))
+BUNDLED = "nano"
+ROUNDS = (1, 7)  # pairs a row: at least, at most
+SEED_OF_PICTURES = 3
 
 
-def quiet() -> contextlib.AbstractContextManager[Any]:
-    """The official package talks while it is built and run."""
-    return contextlib.redirect_stdout(io.StringIO())
+class Row(NamedTuple):
+    """One line of the table."""
+
+    model: str
+    views: int
+    size: tuple[int, int]
+    """Height and width."""
+    poses: str = "head"
+    with_memory: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.model:6}{self.views:3} × {self.size[1]} × {self.size[0]}  {self.poses:6}"
+
+    @property
+    def pixels(self) -> list[Any]:
+        """The same pictures for both sides."""
+        return list(sides.networks.pictures([self.size] * self.views, seed=SEED_OF_PICTURES))
 
 
-def seconds(side: Callable[[torch.Tensor], Any], images: torch.Tensor, threads: int) -> float:
-    """Time one forward pass."""
-    torch.set_num_threads(threads)
-    with torch.inference_mode(), quiet():
-        started = time.perf_counter()
-        side(images)
-        return time.perf_counter() - started
+LARGE, WIDE, QUICK = (336, 504), (280, 504), (168, 252)
+QUICK_ROWS = (
+    Row("small", 1, LARGE),
+    Row("small", 2, LARGE, with_memory=True),
+    Row("small", 2, QUICK, "rays"),
+    Row("small", 2, QUICK, "given"),
+    Row("small", 8, QUICK),
+    Row("base", 2, QUICK, with_memory=True),
+)
+ROWS = (
+    *(Row("small", views, LARGE, with_memory=views > 1) for views in (1, 2, 8, 16)),
+    *(Row("base", views, LARGE, with_memory=views in (2, 8)) for views in (1, 2, 8)),
+    *(Row("small", views, WIDE) for views in (2, 8)),
+    Row("base", 2, WIDE),
+    *(Row(model, 2, LARGE, poses) for model in ("small", "base") for poses in ("rays", "given")),
+    Row("base", 16, LARGE),
+)
 
 
-def compare(views: int, size: tuple[int, int], rounds: int) -> dict[str, Any]:
-    """Alternate both sides with both numbers of threads."""
-    images = torch.randn(1, views, 3, *size)
-    sides = {name: build(name) for name in ("official", "ours")}
-    with torch.inference_mode(), quiet():  # also warms up
-        difference = networks.relative_error(sides["ours"](images).depth, sides["official"](images)["depth"])
-    times: dict[tuple[str, int], list[float]] = {}
-    for _ in range(rounds):
-        for threads in (1, 2):
-            for name, side in sides.items():
-                times.setdefault((name, threads), []).append(seconds(side, images, threads))
-    best = {name: min((1, 2), key=lambda n, name=name: statistics.median(times[name, n])) for name in sides}
-    theirs, ours = (times[name, best[name]] for name in ("official", "ours"))
-    ratios = [a / b for a, b in zip(theirs, ours, strict=True)]
-    return {
-        "views": views,
-        "official_seconds": theirs,
-        "ours_seconds": ours,
-        "threads": best,
-        "ratios": ratios,
-        "difference": difference,
-    }
+@dataclass
+class Timing:
+    """What one row measured: seconds by side."""
 
+    processor: dict[str, list[float]]
+    """Of this process, on one thread."""
+    clock: dict[tuple[str, int], list[float]]
+    """By side and number of threads."""
 
-def peak(side: str, views: int, size: tuple[int, int]) -> float:
-    """Peak memory of a process that runs one side once, MiB."""
-    command = [sys.executable, __file__, "--peak-of", side, "--views", str(views), "--size", *map(str, size)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    def best(self, side: str) -> list[float]:
+        """Seconds of the clock with the better number of threads."""
+        return min((times for (name, _), times in self.clock.items() if name == side), key=statistics.median)
 
-
-def print_peak(side: str, views: int, size: tuple[int, int]) -> None:
-    """The child's part of `peak`; `getrusage` would report the parent's peak where that is higher."""
-    seconds(build(side), torch.randn(1, views, 3, *size), threads=1)
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    print(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024)
+    def add(self, side: str, threads: int, work: sides.Side) -> None:
+        """Run once."""
+        torch.set_num_threads(threads)
+        started = {name: clock() for name, clock in sides.CLOCKS.items()}
+        work()
+        taken = {name: clock() - started[name] for name, clock in sides.CLOCKS.items()}
+        self.clock.setdefault((side, threads), []).append(taken["wall"])
+        if threads == 1:
+            self.processor.setdefault(side, []).append(taken["processor"])
 
 
 def main() -> None:
-    """Print one line a number of views."""
+    """Print machine, table, rays, errors and, with CUDA, the table of the paper."""
+    options = arguments()
+    if options.child:
+        return print(CHILDREN[options.child](options))
+    machine.say(f"{machine.facts('torch', 'numpy')}; ours in {options.precision}, the official package in fp32")
+    machine.say("model, views, size, cameras: official over ours")
+    with sides.scratch() as folder:
+        for row in chosen_rows(options):
+            checkpoint = existing(Path(folder), row.model)
+            machine.say(f"{row}  {compare(row, checkpoint, options)}")
+        machine.say(rays_line(2 if options.quick else 8))
+        if options.precision != "fp32":
+            for line in errors(Path(folder), options.precision):
+                machine.say(line)
+    return graphics_card.main()
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="2 views at 168 × 252, 3 rounds")
-    parser.add_argument("--views", type=int, nargs="+", default=[2, 8])
-    parser.add_argument("--size", type=int, nargs=2, default=(336, 504), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", action="store_true", help="print all measurements as JSON")
-    parser.add_argument("--peak-of", choices=("official", "ours"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    size = tuple(options.size)
-    if options.peak_of:
-        return print_peak(options.peak_of, options.views[0], size)
-    if options.quick:
-        options.views, size, options.rounds = [2], (168, 252), 3
-    for views in options.views:
-        result = compare(views, size, options.rounds)
-        result["peak_mib"] = {side: peak(side, views, size) for side in ("official", "ours")}
-        print(json.dumps(result) if options.json else describe(result, size))
-    return None
-
-
-def describe(result: dict[str, Any], size: tuple[int, int]) -> str:
-    """One line for people."""
-    ratios, memory, threads = result["ratios"], result["peak_mib"], result["threads"]
-    return (
-        f"small, {result['views']} views at {size[1]} × {size[0]}: {statistics.median(ratios):.2f}× faster "
-        f"({min(ratios):.2f}–{max(ratios):.2f} over {len(ratios)} pairs; official "
-        f"{statistics.median(result['official_seconds']):.2f} s with {threads['official']} threads, ours "
-        f"{statistics.median(result['ours_seconds']):.2f} s with {threads['ours']}); peak memory of the "
-        f"process {memory['ours']:.0f} against {memory['official']:.0f} MiB; largest relative difference of depth "
-        f"{result['difference']:.1e}"
+    parser.add_argument("--quick", action="store_true", help="few and small pictures, about three minutes")
+    parser.add_argument("--models", nargs="+", help="of the table's rows, only those of these models")
+    parser.add_argument(
+        "--views", type=int, nargs="+", help="of the table's rows, only those of these numbers of views"
     )
+    parser.add_argument("--poses", choices=sides.POSES, nargs="+", help="of the table's rows, only these cameras")
+    parser.add_argument("--precision", choices=sides.PRECISIONS, default="fp32", help="of our side")
+    parser.add_argument("--seconds", type=float, help="time for a row; at least one pair is timed")
+    parser.add_argument("--child", choices=sorted(CHILDREN), help=argparse.SUPPRESS)
+    parser.add_argument("--of", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.seconds = options.seconds or (10 if options.quick else 25)
+    return options
+
+
+def chosen_rows(options: argparse.Namespace) -> list[Row]:
+    """Those rows of the table that were asked for."""
+    wanted = {"model": options.models, "views": options.views, "poses": options.poses}
+    rows = QUICK_ROWS if options.quick else ROWS
+    return [row for row in rows if all(not want or getattr(row, name) in want for name, want in wanted.items())]
+
+
+def existing(folder: Path, model: str) -> Path:
+    """Make a checkpoint of random weights, once."""
+    return folder / model if (folder / model).exists() else sides.write_checkpoint(folder, model)
+
+
+def compare(row: Row, checkpoint: Path, options: argparse.Namespace) -> str:
+    """Measure one row."""
+    precisions = {"official": "fp32", "ours": options.precision}
+    works = {
+        side: sides.BUILD[side](checkpoint, row.pixels, row.poses, "cpu", precisions[side]) for side in sides.SIDES
+    }
+    depth = {side: work() for side, work in works.items()}  # warms up, too
+    timing = Timing({}, {})
+    began = sides.wall()
+    while len(timing.processor.get("ours", ())) < ROUNDS[0] or (
+        sides.wall() - began < options.seconds and len(timing.processor["ours"]) < ROUNDS[1]
+    ):
+        for threads in (1, 2):
+            for side, work in works.items():
+                timing.add(side, threads, work)
+    del works
+    difference = sides.networks.relative_error(depth["ours"], depth["official"])
+    return f"{describe(timing)}; difference {difference:.0e}{memory(row, checkpoint, options)}"
+
+
+def describe(timing: Timing) -> str:
+    """Both ratios, and the seconds behind them."""
+    parts = []
+    for name, times in (
+        ("processor", timing.processor),
+        ("clock", {side: timing.best(side) for side in sides.SIDES}),
+    ):
+        official, ours = (statistics.median(times[side]) for side in sides.SIDES)
+        ratio = machine.ratio(times["official"], times["ours"])
+        parts.append(f"{name} {ratio} = {official:.2f} s / {ours:.2f} s")
+    return f"{', '.join(parts)}, {len(timing.processor['ours'])} pairs"
+
+
+def memory(row: Row, checkpoint: Path, options: argparse.Namespace) -> str:
+    """Peak memory of either side's process."""
+    if not row.with_memory or sys.platform != "linux":
+        return ""
+    official, ours = (
+        child(
+            "peak", side, checkpoint, row.views, *row.size, row.poses, options.precision if side == "ours" else "fp32"
+        )
+        for side in sides.SIDES
+    )
+    return f"; memory {ours / official:.2f} = {ours:.0f} MiB / {official:.0f} MiB"
+
+
+def child(work: str, *values: object) -> float:
+    """Run a part in a process of its own."""
+    command = [sys.executable, __file__, "--child", work, "--of", *map(str, values)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def peak(options: argparse.Namespace) -> float:
+    """MiB that one side's process takes at most while it predicts."""
+    side, checkpoint, views, height, width, poses, precision = options.of
+    pixels = Row("", int(views), (int(height), int(width))).pixels
+    predict = sides.BUILD[side](Path(checkpoint), pixels, poses, "cpu", precision)
+    torch.set_num_threads(1)
+    forget_peak()
+    predict()
+    return resident("VmHWM")
+
+
+def peak_of_rays(options: argparse.Namespace) -> float:
+    """MiB that the way from rays to cameras takes beside the rays."""
+    side, views = options.of
+    work = ray_work(int(views))[side]
+    forget_peak()
+    before = resident("VmRSS")
+    work()
+    return resident("VmHWM") - before
+
+
+CHILDREN: dict[str, Callable[[argparse.Namespace], float]] = {"peak": peak, "rays": peak_of_rays}
+
+
+def forget_peak() -> None:
+    """Let the system count the largest resident memory anew."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def resident(which: str) -> float:
+    """MiB of this process' memory: `VmRSS` now, `VmHWM` at most."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024
+
+
+def ray_work(views: int) -> dict[str, Callable[[], Any]]:
+    """Cameras from the same rays, on either side."""
+    maps = sides.ray_maps([np.empty((*LARGE, 3))] * views)
+    tensors = [torch.from_numpy(part) for part in maps]
+    return {
+        "official": lambda: sides.official_cameras(*tensors),
+        "ours": lambda: sides.our_cameras(*maps, LARGE[::-1]),
+    }
+
+
+def rays_line(views: int) -> str:
+    """The stage from rays to cameras by itself."""
+    torch.set_num_threads(1)
+    works = ray_work(views)
+    with sides.quiet(), torch.inference_mode():
+        for work in works.values():
+            work()
+        seconds = machine.alternate(works, 3)
+    official, ours = (statistics.median(seconds[side]) for side in sides.SIDES)
+    line = (
+        f"cameras from rays, {views} views: processor {machine.ratio(seconds['official'], seconds['ours'])} = "
+        f"{official:.2f} s / {ours:.3f} s"
+    )
+    if sys.platform != "linux":
+        return line
+    extra = {side: child("rays", side, views) for side in sides.SIDES}
+    return f"{line}; extra memory {extra['ours']:.0f} MiB / {extra['official']:.0f} MiB"
+
+
+def errors(folder: Path, precision: str) -> Iterator[str]:
+    """How far a lower precision is from fp32, on the bundled weights and on random ones."""
+    pixels = Row("", 3, QUICK).pixels
+    for name in (BUNDLED, "small", "base"):
+        checkpoint = name if name == BUNDLED else str(existing(folder, name))
+        exact, low = (
+            sides.load_model(checkpoint, device="cpu", precision=kind).predict(pixels).views
+            for kind in ("fp32", precision)
+        )
+        pairs = list(zip(low, exact, strict=True))
+        depth = np.concatenate([np.abs(a.depth / b.depth - 1).ravel() for a, b in pairs])
+        degrees = [angle(a.world_from_camera, b.world_from_camera) for a, b in pairs]
+        weights = "bundled" if name == BUNDLED else "random"
+        yield (
+            f"{precision} against fp32, {name} ({weights} weights): depth off by {np.median(depth):.1e} (median), "
+            f"{np.percentile(depth, 95):.1e} (95 %); cameras turned by {max(degrees):.3f}° at most"
+        )
+
+
+def angle(a: Any, b: Any) -> float:
+    """Degrees between two poses."""
+    sine = np.linalg.norm(a[:3, :3] - b[:3, :3]) / np.sqrt(8)
+    return float(np.degrees(2 * np.arcsin(min(1.0, sine))))
 
 
 if __name__ == "__main__":

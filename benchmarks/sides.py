@@ -26,6 +26,7 @@ from image_to_scene.core.model.presets import PRESETS  # noqa: E402
 
 SIDES = ("official", "ours")
 POSES = ("head", "rays", "given")
+PRECISIONS = ("fp32", "bf16", "fp16")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
