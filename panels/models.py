@@ -11,6 +11,8 @@ from ..operators.needs import needs_of
 from ..operators.settings import model_name
 from .text import draw_sentence
 
+PREVIEW_LIMITS: Final = "Offline preview model: rough, and weak on real photographs. Download another for work"
+
 
 class IMAGETOSCENE_PT_models(bpy.types.Panel):
     """All models: what they give, how large they are, under which licence, and what of them is on this machine"""
@@ -48,6 +50,8 @@ def draw_choice(layout: Any, context: bpy.types.Context) -> None:
         layout.prop(settings, "model_folder")
     if name := model_name(settings):
         _draw_licence(layout.column(align=True), settings, name)
+        if name == models.PREVIEW:
+            draw_sentence(layout, context, PREVIEW_LIMITS, "INFO")
         _draw_state(layout, context, name)
     draw_errands(layout, context)
     column = layout.column(align=True)

@@ -142,8 +142,18 @@ def _show(results: list[Result], facts: Mapping[str, object], folder: Path) -> N
     (folder / "results.json").write_text(as_json(report(results, facts)), encoding="utf-8")
     strips = [folder / "strips" / f"{result.name}.png" for result in results]
     draw_page(strips, f"{facts['model']} on {len(results)} scenes", folder / "page.png")
+    draw_page(_worst(results, strips), f"{facts['model']} where its depth is worst", folder / "worst.png")
     print(text)
     print(f"\nTable, JSON and page of pictures: {folder}")
+
+
+def _worst(results: Sequence[Result], strips: Sequence[Path]) -> list[Path]:
+    """Choose of each kind of scene the strip with the lowest δ1."""
+    worst: dict[str, tuple[float, Path]] = {}
+    for result, strip in zip(results, strips, strict=True):
+        found = next(iter(result.runs.values())).get("delta1", 1.0)
+        worst[result.kind] = min(worst.get(result.kind, (found, strip)), (found, strip))
+    return [strip for _, strip in worst.values()]
 
 
 if __name__ == "__main__":
