@@ -44,6 +44,33 @@ def module(name):
     return sys.modules[f"{NAME}.{name}"]
 
 
+class Turns(list):
+    """What each turn of an operator that goes in steps took of Blender: (listened only, seconds, seconds at work).
+
+    A busy machine makes the window wait; what is the add-on's own is the time that Blender's main thread worked.
+    """
+
+    def __init__(self):
+        kind = module("operators.work").SteppedOperator
+        original = kind._advance
+
+        def advance(operator, context):
+            task = operator._task
+            has_listened = not task.is_done
+            started, worked = time.perf_counter(), time.thread_time()
+            outcome = original(operator, context)
+            self.append((has_listened and not task.is_done, time.perf_counter() - started, time.thread_time() - worked))
+            return outcome
+
+        kind._advance = advance
+
+    def told(self, listening):
+        """Tell how many there were, how long the longest of them and all together."""
+        _, seconds, worked = zip(*(turn for turn in self if turn[0] == listening), strict=True)
+        longest = {"longest": max(seconds), "longest_at_work": max(worked)}
+        return {"turns": len(seconds)} | longest | {"seconds": sum(seconds), "seconds_at_work": sum(worked)}
+
+
 def session():
     return module("operators.session").session
 

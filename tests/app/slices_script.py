@@ -6,7 +6,6 @@ FOLDER also holds `big/`, a saved reconstruction.
 """
 
 import sys
-import time
 from pathlib import Path
 
 import bpy
@@ -15,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from director import (
     FOLDER,
+    Turns,
     away,
     centre,
     choose_file,
@@ -22,7 +22,6 @@ from director import (
     direct,
     install,
     made,
-    module,
     press,
     report,
     screenshot,
@@ -31,21 +30,6 @@ from director import (
 )
 
 LONGEST_TURN = 1.0  # seconds; how long all of it may stand still
-
-
-def time_the_building():
-    kind = module("operators.work").SteppedOperator
-    original = kind._advance
-    turns = []
-
-    def advance(self, context):
-        started = time.perf_counter()
-        outcome = original(self, context)
-        turns.append(time.perf_counter() - started)
-        return outcome
-
-    kind._advance = advance
-    return turns
 
 
 def empty():
@@ -65,17 +49,16 @@ def open_big():
 def build_it(turns):
     yield from open_big()
     yield lambda: session().run is None and made().get("CAMERA") == 8
-    report["turns"], report["longest_turn"], report["seconds_to_build"] = len(turns), max(turns), sum(turns)
-    assert max(turns) < LONGEST_TURN, report
+    report["building"] = turns.told(listening=False)
+    assert report["building"]["longest_at_work"] < LONGEST_TURN, report
     yield 1.0
     screenshot("built.png")
 
 
-def undo_between_slices(turns):
+def undo_between_slices():
     yield from away()
     press("Z", centre(), ctrl=True)
     yield lambda: made() == {}
-    del turns[:]
     yield from open_big()
     press("Z", centre(), ctrl=True)
     yield lambda: session().run is None
@@ -83,8 +66,7 @@ def undo_between_slices(turns):
     assert made() in ({}, report["built"]), made()
 
 
-def another_file_between_slices(turns):
-    del turns[:]
+def another_file_between_slices():
     yield from open_big()
     is_half = session().run is not None
     bpy.ops.wm.read_homefile(use_factory_startup=True)
@@ -97,11 +79,10 @@ def another_file_between_slices(turns):
 def slices():
     yield 1.0
     yield from install()
-    turns = time_the_building()
-    yield from build_it(turns)
+    yield from build_it(Turns())
     report["built"] = made()
-    yield from undo_between_slices(turns)
-    yield from another_file_between_slices(turns)
+    yield from undo_between_slices()
+    yield from another_file_between_slices()
 
 
 direct(slices())
