@@ -8,6 +8,7 @@ PYTHON313 ?= $(shell for python in python3.13 $(wildcard $(HOME)/.pyenv/versions
   "$$python" -c "" 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
 APPLICATIONS ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/image_to_scene/blender
+SUITES ?= sid trixie
 PIP := -m pip install --quiet --disable-pip-version-check
 TEST := -m pytest -q
 
@@ -41,9 +42,10 @@ test-blender52: .venv/ready .venv313/ready node_modules
 	IMAGE_TO_SCENE_PYTHON=$(CURDIR)/$(BIN)/python .venv313/bin/python $(TEST) tests/blender
 endif
 
-# Blender 5.2 and 4.3 with a window on a virtual screen, made once by debootstrap; says what it skips.
+# Blender 5.2 (SUITES=sid) and 4.3 (trixie) with a window on a virtual screen, made once by debootstrap; says what it
+# skips.
 test-app: .venv/ready
-	PYTHON=$(CURDIR)/$(BIN)/python tests/app/run.sh "$(APPLICATIONS)" sid trixie
+	PYTHON=$(CURDIR)/$(BIN)/python tests/app/run.sh "$(APPLICATIONS)" $(SUITES)
 
 test-benchmarks: .venv/ready .venv-accuracy/ready
 	$(BIN)/python $(TEST) tests/benchmarks
