@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..core.model.config import ModelConfig
-from ..core.model.memory import need, typical_sizes
+from ..core.model.memory import plan, typical_sizes
 from ..core.model.presets import megabytes
 from ..core.types import Device, Precision
 from . import inputs, models
@@ -56,12 +56,8 @@ def needs_of(model: str, settings: Any) -> Needs | None:
     views = max(1, sum(inputs.count(item) for item in settings.pictures))
     precision = _precision(kind, settings.precision)
     want_rays = settings.pose_source == "ray_map" or settings.point_source == "rays"
-
-    def size(chunk: int | None) -> int:
-        return _size(config, views, settings.resolution or None, kind, precision, chunk, want_rays=want_rays)
-
-    usual = size(None)
-    return Needs(usual if not 0 < total < usual else size(1), name, total)  # short of memory, it goes one by one
+    size = _size(config, views, settings.resolution or None, kind, precision, total, want_rays=want_rays)
+    return Needs(size, name, total)
 
 
 @lru_cache(maxsize=64)
@@ -71,12 +67,12 @@ def _size(
     resolution: int | None,
     device: Device,
     precision: Precision,
-    chunk: int | None,
+    total: int,
     *,
     want_rays: bool,
 ) -> int:
     sizes = typical_sizes(model, views if model.has_poses else 1, resolution)
-    return need(model, sizes, device=device, precision=precision, head_chunk=chunk, want_rays=want_rays).total
+    return plan(model, sizes, device=device, precision=precision, total=total, want_rays=want_rays).need.total
 
 
 def _precision(device: Device, chosen: Precision) -> Precision:

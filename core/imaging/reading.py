@@ -225,7 +225,7 @@ def _as_srgb(image: Image.Image) -> Image.Image:
     image = _eight_bits(image)
     if profile is not None:
         return _through_profile(image, profile)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

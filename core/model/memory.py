@@ -1,8 +1,9 @@
 """How much memory a model will take, before it is loaded: for the window, and for saying what would fit.
 
 Weights are counted exactly. What a run takes beside them is linear in patches, with factors that were fitted to the
-largest resident memory of the worker on a CPU in fp32 (see `tests/core/model/test_memory.py`). Numpy-free and
-torch-free, since Blender's process asks, too.
+largest resident memory of a process on a CPU in fp32: 24 runs of nano to large, 1 to 64 views, 126 to 1008 pixels, all
+within 5 % (`benchmarks/growth.py` measures them again). Graphics cards were never measured. Numpy-free and torch-free,
+since Blender's process asks, too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .presets import megabytes
 Size = tuple[int, int]
 """(width, height) of a picture as the network sees it, pixels."""
 
-PROGRAM: Mapping[Device, int] = {"cpu": 250 << 20, "cuda": 500 << 20, "mps": 250 << 20}
+PROGRAM: Mapping[Device, int] = {"cpu": 258_000_000, "cuda": 500 << 20, "mps": 258_000_000}
 """Bytes that torch takes of each kind of device by itself."""
 HEAD_CHUNK: Mapping[Device, int] = {"cpu": 1, "cuda": 8, "mps": 8}
 """Views that pass through the head at once unless told otherwise: as many as make it fastest."""
@@ -25,9 +26,22 @@ SHARE = 0.85
 """The part of what did not fit that advice goes by where the estimate finds that it should have fitted."""
 
 _FLOAT = 4
-_SLACK = 50e6  # allocators keep some of what was freed
+_SLACK = 32e6  # allocators keep some of what was freed
 _CONVERSIONS = 1.2  # a CPU widens what it computes with
-_LOCAL, _FFN = 9, {"mlp": 10, "swiglu": 13}  # floats per channel and token in a block: attention and residual; ffn
+_SLICED = 18  # floats per channel and token in a block of a CPU, where linear layers see some tokens at a time
+_LOCAL, _FFN = 9, {"mlp": 10, "swiglu": 13}  # the same elsewhere: attention and residual; feed-forward
+_PICTURE = 18  # bytes per pixel of every view: the picture in bytes and in floats
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run is to go."""
+
+    head_chunk: int
+    """Views that pass through the head at once."""
+    need: Need
+    fits: bool
+    """As far as it is known what there is."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,46 @@ class Need:
     def total(self) -> int:
         """All of it."""
         return self.weights + self.run + self.program
+
+
+def plan(
+    model: ModelConfig,
+    sizes: Sequence[Size],
+    *,
+    device: Device = "cpu",
+    precision: Precision = "fp32",
+    total: int = 0,
+    free: int = 0,
+    want_rays: bool = False,
+    with_poses: bool = False,
+) -> Plan:
+    """Choose as many views at once for the head as make it fastest, or as fit.
+
+    Args:
+        model: Which one.
+        sizes: One for every view.
+        device: Where it runs, never `auto`.
+        precision: Of matrix products, never `auto`.
+        total: Bytes of the device, where nothing is loaded yet; 0: unknown.
+        free: Bytes that are left, where the weights are loaded; 0: unknown.
+        want_rays: Whether rays are asked for.
+        with_poses: Whether cameras are given.
+    """
+    chunk = HEAD_CHUNK[device if device != "auto" else "cpu"]
+    while True:
+        size = need(
+            model,
+            sizes,
+            device=device,
+            precision=precision,
+            head_chunk=chunk,
+            want_rays=want_rays,
+            with_poses=with_poses,
+        )
+        fits = (not total or size.total <= total) and (not free or size.run <= free)
+        if fits or chunk == 1:
+            return Plan(chunk, size, fits)
+        chunk = (chunk + 1) // 2
 
 
 def need(
@@ -71,7 +125,7 @@ def need(
     chunk = head_chunk or HEAD_CHUNK[device]
     networks = [network for network in (model.network, model.metric_network) if network is not None]
     floats = sum(count_weights(network, want_rays=want_rays, with_poses=with_poses) for network in networks)
-    run = max(_run(network, sizes, chunk, want_rays=want_rays) for network in networks)
+    run = max(_run(network, sizes, chunk, device, want_rays=want_rays) for network in networks)
     run *= _CONVERSIONS if (device, precision) == ("cpu", "bf16") else 1.0
     return Need(floats * (_FLOAT if precision == "fp32" else 2), int(run), PROGRAM[device])
 
@@ -145,23 +199,25 @@ def _longest_side(model: ModelConfig, sizes: Sequence[Size], room: float, *, wan
     return 0
 
 
-def _run(network: NetworkConfig, sizes: Sequence[Size], chunk: int, *, want_rays: bool) -> float:
+def _run(network: NetworkConfig, sizes: Sequence[Size], chunk: int, device: Device, *, want_rays: bool) -> float:
     """Bytes beside the weights: the worse of the last block and the head, which reads four layers of all views."""
     backbone = network.backbone
     patches = sorted((w // backbone.patch_size) * (h // backbone.patch_size) for w, h in sizes)
     some = sum(patches[-chunk:])
     together = sum(patches) if network.joins_views else some
     layers = len(backbone.out_layers) * (2 if backbone.cat_token else 1) * backbone.embed_dim
-    block = (_LOCAL + _FFN[backbone.ffn]) * backbone.embed_dim + layers
+    inside = _SLICED if device == "cpu" else _LOCAL + _FFN[backbone.ffn]
+    block = inside * backbone.embed_dim + layers
     head = _FLOAT * (layers * together + _head_floats(network.head, backbone.patch_size, want_rays=want_rays) * some)
-    weights = 2 * _FLOAT * _count_head(network.head)  # convolutions lay theirs out anew
-    return _SLACK + max(_FLOAT * block * together, head + weights)
+    weights = 0.9 * _FLOAT * _count_head(network.head)  # convolutions lay theirs out anew
+    pictures = _PICTURE * backbone.patch_size**2 * sum(patches)
+    return _SLACK + pictures + max(_FLOAT * block * together, head + weights)
 
 
 def _head_floats(head: HeadConfig, patch: int, *, want_rays: bool) -> int:
-    """Floats per patch at the end of the head: the last fusion at 8 × 8 a patch, the last convolution at full size."""
+    """Floats per patch at the end of the head: the last fusion at 8 × 8 a patch, the last convolutions at full size."""
     rays = 2 * 64 * head.features if want_rays and head.type == "dual_dpt" else 0
-    return 64 * head.features + patch**2 * (head.features // 2 + 32) + rays
+    return round(64 * head.features + patch**2 * (0.8 * head.features / 2 + 3.2 * 32)) + rays
 
 
 def _count_backbone(backbone: BackboneConfig) -> int:

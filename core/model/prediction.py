@@ -32,7 +32,7 @@ from .camera_head import CameraEncoding, encode_cameras, image_from_encoding, wo
 from .config import ModelConfig
 from .dense_head import DenseMaps
 from .device import Choice, choose_device, describe_device
-from .memory import HEAD_CHUNK, advice
+from .memory import advice, plan
 from .network import Network
 from .out_of_memory import FAILURES, is_out_of_memory, release_memory
 from .vision_transformer import ViewGroup
@@ -113,7 +113,8 @@ class Model:
             with torch.inference_mode(), self._precision():
                 networks = [self._checkpoint.networks[prefix] for prefix in self._prefixes]
                 groups = group_by_size(pixels, torch.device(self.choice.device))
-                run = _Run(networks, groups, head_chunk or HEAD_CHUNK[self.choice.device], progress)
+                chunk = head_chunk or self._chunk(sizes, device.free, want_rays=want_rays)
+                run = _Run(networks, groups, chunk, progress)
                 views, reference = run.predict(encoding, reference_view, want_rays=want_rays)
         self._check_numbers(views)
         return Prediction(tuple(views), reference, self.choice.device, self.choice.precision, tuple(run.warnings))
@@ -128,6 +129,12 @@ class Model:
                     f"The model {self.config.title!r} gave no numbers for picture {index + 1}, so its weights may be "
                     f"damaged: {remedy}download them again."
                 )
+
+    def _chunk(self, sizes: Sequence[tuple[int, int]], free: int, *, want_rays: bool) -> int:
+        """Views that pass through the head at once where nobody has chosen."""
+        kind, precision = self.choice
+        planned = plan(self.config, sizes, device=kind, precision=precision, free=free, want_rays=want_rays)
+        return planned.head_chunk
 
     @property
     def _prefixes(self) -> list[str]:
