@@ -11,7 +11,7 @@ from ..operators.needs import needs_of
 from ..operators.settings import model_name
 from .text import draw_sentence
 
-PREVIEW_LIMITS: Final = "Offline preview model: rough, and weak on real photographs. Download another for work"
+PREVIEW_LIMITS: Final = "Rough, and weak on real photographs: download another model for work"
 
 
 class IMAGETOSCENE_PT_models(bpy.types.Panel):
