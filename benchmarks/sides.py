@@ -26,8 +26,8 @@ from image_to_scene.core.model.presets import PRESETS  # noqa: E402
 
 SIDES = ("official", "ours")
 POSES = ("head", "rays", "given")
-PRECISIONS = ("fp32", "bf16", "fp16")
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = ("fp32", "mixed", "bf16", "fp16")
+DTYPES = {"fp32": torch.float32, "mixed": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 Side = Callable[[], torch.Tensor]

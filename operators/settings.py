@@ -51,6 +51,8 @@ PRECISIONS: Final = (
     ("fp32", "Full", "32 bits: exact, and twice the memory"),
     ("bf16", "bfloat16", "16 bits with the range of 32: NVIDIA cards from 2020 on"),
     ("fp16", "Half", "16 bits: older graphics cards"),
+    # Last, since .blend files keep the number of an item:
+    ("mixed", "Mixed", "bfloat16, but for the last stages: between bfloat16 and Full in time and error"),
 )
 SCALES: Final = (
     ("AS_PREDICTED", "As Predicted", "The scale that the reconstruction was built with"),

@@ -46,8 +46,14 @@ class Choice(NamedTuple):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of matrix products inside the network; what meets an exponential or a camera stays fp32."""
-        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision, torch.float32)
+        """Type of matrix products in the backbone; cameras stay fp32."""
+        low = {"mixed": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
+        return low.get(self.precision, torch.float32)
+
+    @property
+    def head_dtype(self) -> torch.dtype:
+        """Type of convolutions in the dense head; its last layers, which meet an exponential, stay fp32."""
+        return torch.float32 if self.precision == "mixed" else self.dtype
 
 
 def this_machine() -> Machine:
@@ -94,7 +100,7 @@ def choose_device(device: Device = "auto", precision: Precision = "auto", machin
         return Choice(device, _default_precision(device, machine))
     if device == "cpu" and precision == "fp16":
         raise DeviceError("On a CPU fp16 is slower than fp32; choose the precision Auto, fp32 or bf16.")
-    if device == "cuda" and precision == "bf16" and (machine.cuda_capability or (0, 0)) < (8, 0):
+    if device == "cuda" and precision in ("mixed", "bf16") and (machine.cuda_capability or (0, 0)) < (8, 0):
         raise DeviceError("This graphics card only emulates bf16; choose the precision Auto, fp16 or fp32.")
     return Choice(device, precision)
 

@@ -110,11 +110,11 @@ class Model:
                 self._read(self._prefixes[0], is_camera_encoder)
             if want_rays and self.config.has_rays:
                 self._read(self._prefixes[0], is_used_for_rays)
-            with torch.inference_mode(), self._precision():
+            with torch.inference_mode(), _autocast(self.choice.device, self.choice.dtype):
                 networks = [self._checkpoint.networks[prefix] for prefix in self._prefixes]
                 groups = group_by_size(pixels, torch.device(self.choice.device))
                 chunk = head_chunk or self._chunk(sizes, device.free, want_rays=want_rays)
-                run = _Run(networks, groups, chunk, progress)
+                run = _Run(networks, groups, chunk, progress, self.choice)
                 views, reference = run.predict(encoding, reference_view, want_rays=want_rays)
         self._check_numbers(views)
         return Prediction(tuple(views), reference, self.choice.device, self.choice.precision, tuple(run.warnings))
@@ -141,20 +141,17 @@ class Model:
         return list(self._checkpoint.networks)
 
     def _read(self, prefix: str, wanted: Callable[[str], bool]) -> None:
-        self._checkpoint.fill(prefix, device=self.choice.device, dtype=self.choice.dtype, wanted=wanted)
-
-    def _precision(self) -> torch.autocast:
-        low = self.choice.precision != "fp32"
-        return torch.autocast(self.choice.device, dtype=self.choice.dtype if low else None, enabled=low)
+        types = {"dtype": self.choice.dtype, "head_dtype": self.choice.head_dtype}
+        self._checkpoint.fill(prefix, device=self.choice.device, wanted=wanted, **types)
 
 
 class _Run:
     """One prediction: views grouped by size, and a count of steps, of which a block and a view's head are one each."""
 
     def __init__(
-        self, networks: Sequence[Network], groups: Sequence[ViewGroup], chunk: int, progress: OnProgress
+        self, networks: Sequence[Network], groups: Sequence[ViewGroup], chunk: int, progress: OnProgress, choice: Choice
     ) -> None:
-        self.networks, self.groups, self.chunk, self.progress = networks, groups, chunk, progress
+        self.networks, self.groups, self.chunk, self.progress, self.choice = networks, groups, chunk, progress, choice
         self.warnings: list[str] = []
         self.done, self.total = 0, sum(self._count_steps(network) for network in networks)
 
@@ -184,7 +181,8 @@ class _Run:
 
             def read(part: slice, group: ViewGroup = group, patches: tuple[Tensor, ...] = patches) -> None:
                 own = [layer[:, part] for layer in patches]
-                maps = network.dense_maps(own, group.images.shape[-2:], want_rays=want_rays)
+                with _autocast(self.choice.device, self.choice.head_dtype):
+                    maps = network.dense_maps(own, group.images.shape[-2:], want_rays=want_rays)
                 views.update(zip(group.indices[part], _view_predictions(maps), strict=True))
 
             self._in_chunks(group, read)
@@ -203,7 +201,8 @@ class _Run:
                 count = images.shape[1]
                 own = [ViewGroup(images, tuple(range(count)))]
                 features = network.encode(own, on_step=lambda: self._step(count))
-                maps = network.dense_maps(features.patches[0], images.shape[-2:])
+                with _autocast(self.choice.device, self.choice.head_dtype):
+                    maps = network.dense_maps(features.patches[0], images.shape[-2:])
                 views.update(zip(group.indices[part], _view_predictions(maps), strict=True))
 
             self._in_chunks(group, see)
@@ -247,6 +246,12 @@ class _Run:
             torch.accelerator.synchronize()
         self.done += count
         self.progress(Progress(STAGE, self.done, self.total))
+
+
+def _autocast(device: str, dtype: torch.dtype) -> torch.autocast:
+    """Compute matrix products in `dtype`, whatever an outer context says."""
+    low = dtype != torch.float32
+    return torch.autocast(device, dtype=dtype if low else None, enabled=low)
 
 
 def _next_chunk(chunk: int, size: int) -> int:

@@ -92,6 +92,7 @@ class Checkpoint:
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        head_dtype: torch.dtype = torch.float32,
         wanted: Callable[[str], bool] = lambda _: True,
     ) -> Network:
         """Read those wanted tensors of one network that have not been read yet.
@@ -99,13 +100,15 @@ class Checkpoint:
         Args:
             prefix: Which of `networks`.
             device: Where they go.
-            dtype: Type of the weights of matrix products; everything else, the last layers and cameras are fp32.
+            dtype: Type of the weights of the backbone's matrix products; everything else, cameras too, is fp32.
+            head_dtype: The same for the dense head, whose last layers are fp32, too.
             wanted: Tells by a tensor's name inside the network whether it is wanted.
         """
         network = self.networks[prefix]
         with safe_open(self._file, framework="pt") as file:
             for path, module in network.named_modules():
-                kind = dtype if _is_product(path, module) else torch.float32
+                low = head_dtype if path.startswith("head.") else dtype
+                kind = low if _is_product(path, module) else torch.float32
                 for name, parameter in list(module.named_parameters(recurse=False)):
                     key = f"{path}.{name}"
                     if parameter.is_meta and wanted(key):

@@ -205,6 +205,17 @@ def test_bf16_is_close_to_fp32(folder):
         assert np.abs(b.world_from_camera - a.world_from_camera).max() < 0.05
 
 
+def test_mixed_precision_has_the_cameras_of_bf16_and_depth_nearer_to_fp32(folder):
+    pictures = networks.pictures([(70, 98)] * 2)
+    full, low, mixed = (
+        load_model(str(folder), device="cpu", precision=precision).predict(pictures)
+        for precision in ("fp32", "bf16", "mixed")
+    )
+    for a, b, c in zip(full.views, low.views, mixed.views, strict=True):
+        assert np.array_equal(b.world_from_camera, c.world_from_camera)
+        assert np.median(np.abs(c.depth / a.depth - 1)) < np.median(np.abs(b.depth / a.depth - 1))
+
+
 def test_checkpoints_are_found_in_the_hugging_face_cache(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")

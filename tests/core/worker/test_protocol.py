@@ -80,7 +80,7 @@ requests = st.builds(
     square_pixels=st.booleans(),
     field_of_view=st.floats(0.1, 3.0),
     device=st.sampled_from(["auto", "cpu", "cuda", "mps"]),
-    precision=st.sampled_from(["auto", "fp32", "bf16", "fp16"]),
+    precision=st.sampled_from(["auto", "fp32", "mixed", "bf16", "fp16"]),
     head_chunk=st.integers(1, 64),
     exif_lens=st.booleans(),
 )
