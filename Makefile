@@ -50,9 +50,13 @@ test-app: .venv/ready
 test-benchmarks: .venv/ready .venv-accuracy/ready
 	$(BIN)/python $(TEST) tests/benchmarks
 
+# How fast and how large it all is: the forward pass beside the official one, files to a reconstruction, its growth, and
+# what Blender makes of it. OPTIONS=--quick takes minutes; each of the scripts tells more of itself by --help.
 bench: .venv/ready
-	$(BIN)/python benchmarks/forward.py
-	$(BIN)/python benchmarks/build.py
+	$(BIN)/python benchmarks/forward.py $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/reconstruct.py $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/growth.py $(OPTIONS)
+	$(BIN)/python benchmarks/scene.py $(OPTIONS)
 
 # How accurate reconstructions are, in build/accuracy/: renders its scenes the first time. OPTIONS="--size 504 336" and
 # the like are told by OPTIONS=--help.

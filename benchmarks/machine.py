@@ -70,7 +70,7 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
-def write_photos(folder: Path, count: int, size: tuple[int, int] = (4032, 3024)) -> list[Path]:
+def write_photos(folder: Path, count: int, size: tuple[int, int] = (4242, 2828)) -> list[Path]:
     """Write JPEGs of (width, height) as large as a camera's: smooth shapes with grain, sampled 4:2:0, with EXIF.
 
     They stay for the next run.

@@ -59,8 +59,8 @@ def make_view(seed: int, photo: Path, *, hole: bool = False) -> ReconstructedVie
     return ReconstructedView(
         source=photo,
         texture=photo,
-        source_size=(4032, 2688),
-        source_from_model=np.diag((8.0, 8.0, 1.0)),
+        source_size=(4242, 2828),
+        source_from_model=np.diag((4242 / WIDTH, 2828 / HEIGHT, 1.0)),
         image=chance.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8),
         depth=depth,
         image_from_camera=np.array([[450.0, 0, WIDTH / 2], [0, 450.0, HEIGHT / 2], [0, 0, 1.0]]),

@@ -1,0 +1,174 @@
+"""From files to a Reconstruction: eight photos of 12 megapixels through `small`, and how a worker starts.
+
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/reconstruct.py [--quick] [--rounds 3] [--photos 8]
+
+The first table divides the processor time of a whole run among its stages: checking and reading pictures (decoding,
+resizing), loading the model, predicting, geometry; and says the peak memory of the process beside that planned. The
+second is a real worker, asked for one small picture: by the clock and by its processor time until it is up, until torch
+is there, until the model is loaded, until the answer, then the same a second time. Weights are random, in a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/core/model")]
+
+import conftest  # noqa: E402, F401 - makes the checkout importable as `image_to_scene`
+from machine import RESULTS, facts, say, write_photos  # noqa: E402
+
+from image_to_scene.core.model.memory import plan  # noqa: E402
+from image_to_scene.core.model.presets import PRESETS  # noqa: E402
+from image_to_scene.core.types import Progress, Request, View  # noqa: E402
+from image_to_scene.core.worker.client import Worker  # noqa: E402
+from image_to_scene.core.worker.protocol import ErrorMessage, ProgressMessage, ResultMessage  # noqa: E402
+
+SIZE = (4242, 2828)
+PREPARING = ("Checking pictures", "Reading pictures")
+
+
+def checkpoint() -> Path:
+    """A folder with random weights of `small`; written in a process of its own, whose memory does not count."""
+    program = f"import limited_run; limited_run.write(limited_run.Path({str(RESULTS / 'checkpoints')!r}), 'small')"
+    paths = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "tests/core/model")])
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"PYTHONPATH": paths})
+    return RESULTS / "checkpoints/small"
+
+
+def run_once(model: Path, photos: list[Path]) -> dict[str, Any]:
+    """Reconstruct in this process; processor seconds by stage, and its peak memory."""
+    started = time.process_time()
+    import torch
+
+    from image_to_scene.core.model import prediction
+    from image_to_scene.core.pipeline import Session
+
+    torch.set_num_threads(1)
+    seconds, last = {"Importing": time.process_time() - started}, time.process_time()
+
+    def count(stage: str) -> None:
+        nonlocal last
+        now = time.process_time()
+        seconds[stage], last = seconds.get(stage, 0.0) + now - last, now
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        try:
+            return load_model(*arguments, **options)
+        finally:
+            count("Loading model")
+
+    def hear(progress: Progress) -> None:
+        """A step is told when it is done; the two stages of one step are told before it."""
+        before = {"Loading model": "Checking pictures", "Building geometry": "Predicting"}
+        count(before.get(progress.stage, progress.stage))
+
+    load_model = prediction.load_model
+    with patch.object(prediction, "load_model", load):
+        Session().reconstruct(Request(tuple(map(View, photos)), model=str(model)), hear)
+    count("Building geometry")
+    return {"seconds": seconds, "peak": _status("VmHWM")}
+
+
+def _status(name: str) -> int:
+    file = Path("/proc/self/status")
+    lines = file.read_text(encoding="ascii").splitlines() if file.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
+
+
+def report_run(model: Path, photos: list[Path], rounds: int) -> None:
+    """Print the shares of the stages."""
+    command = [sys.executable, __file__, "--child", str(model), *map(str, photos)]
+    done = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(rounds)]
+    told = [json.loads(one.stdout.splitlines()[-1]) for one in done]
+    whole = [sum(one["seconds"].values()) - one["seconds"]["Importing"] for one in told]
+    say(f"\n{len(photos)} photos of {SIZE[0]} × {SIZE[1]} to a Reconstruction: {median(whole):.2f} s")
+    for stage in told[0]["seconds"]:
+        values = [one["seconds"][stage] for one in told]
+        say(f"  {stage:20}{median(values):7.2f} s ({min(values):.2f}–{max(values):.2f})")
+    shares = [sum(one["seconds"][stage] for stage in PREPARING) / total for one, total in zip(told, whole, strict=True)]
+    planned = plan(PRESETS["small"], [(504, 336)] * len(photos)).need.total
+    say(f"  pictures take {median(shares):.1%} of it ({min(shares):.1%}–{max(shares):.1%})")
+    say(f"  peak memory {told[0]['peak'] / 1e6:.0f} MB; the network's plan says {planned / 1e6:.0f} MB")
+
+
+def report_start(model: Path, photo: Path, rounds: int) -> None:
+    """Print when a worker reaches what."""
+    moments: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        worker = Worker(Path(sys.executable))
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            for name in ("cold", "warm"):
+                for moment, when in follow(worker, model, photo, Path(folder) / name).items():
+                    moments.setdefault(f"{name}: {moment}", []).append(when)
+            worker.close()
+    say("\na worker with `small` and one picture of 126 × 84, since it was asked: by the clock, its processor time")
+    for moment, values in moments.items():
+        clock, processor = ([value[i] for value in values] for i in (0, 1))
+        say(f"  {moment:26}{median(clock):6.2f} s ({min(clock):.2f}–{max(clock):.2f}) {median(processor):6.2f} s")
+
+
+def follow(worker: Worker, model: Path, photo: Path, folder: Path) -> dict[str, tuple[float, float]]:
+    """Run once and note the (clock, processor) seconds of each first sign."""
+    moments: dict[str, tuple[float, float]] = {}
+    started, before = time.perf_counter(), processor(worker.pid)
+    folder.mkdir()
+    worker.submit(Request((View(photo),), model=str(model), resolution=126), folder)
+
+    def note(moment: str) -> None:
+        moments.setdefault(moment, (time.perf_counter() - started, processor(worker.pid) - before))
+
+    while True:
+        for message in worker.poll():
+            if isinstance(message, ErrorMessage):
+                raise SystemExit(message.text)
+            if isinstance(message, ProgressMessage):
+                named = {("Starting", 0): "process is up", ("Starting", 1): "torch is there"}
+                named |= {("Reading pictures", 1): "model is loaded"}
+                if moment := named.get((message.stage, message.done)):
+                    note(moment)
+            if isinstance(message, ResultMessage):
+                note("answer")
+                return moments
+        time.sleep(0.002)
+
+
+def processor(pid: int | None) -> float:
+    """Processor seconds of a process so far; 0 where the system does not tell."""
+    file = Path(f"/proc/{pid}/stat")
+    if pid is None or not file.exists():
+        return 0.0
+    fields = file.read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    """Print both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one round, two photos")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--photos", type=int, default=8)
+    parser.add_argument("--child", nargs="+", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        return say(json.dumps(run_once(options.child[0], options.child[1:])))
+    rounds, count = (1, 2) if options.quick else (options.rounds, options.photos)
+    model, photos = checkpoint(), write_photos(RESULTS / "photos", count, SIZE)
+    small = write_photos(RESULTS / "photos", 1, (252, 168))[0]
+    say(facts("torch", "pillow"))
+    report_start(model, small, rounds)
+    return report_run(model, photos, rounds)
+
+
+if __name__ == "__main__":
+    main()
