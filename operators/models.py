@@ -4,8 +4,6 @@ The drop-down asks at every redraw, so it only reads what `Catalogue.refresh` fo
 """
 
 import json
-import os
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -14,7 +12,8 @@ import bpy
 
 from ..core.errors import WeightsError
 from ..core.model.config import ModelConfig
-from ..core.model.presets import PRESETS, TENSORS, megabytes, parse_config, preset_name
+from ..core.model.hub_cache import cache_folder, cached_checkpoint
+from ..core.model.presets import PRESETS, megabytes, parse_config, preset_name
 from .context import Outcome
 
 AUTOMATIC: Final = "AUTOMATIC"
@@ -38,7 +37,7 @@ class Catalogue:
     def refresh(self) -> None:
         """Look into the Hugging Face cache: on the disk, never on the network."""
         _folder_config.cache_clear()
-        cache = cache_folder(os.environ)
+        cache = cache_folder()
         self.present = tuple(name for name in NUMBERS if name == PREVIEW or _is_cached(cache, PRESETS[name]))
         self._list()
 
@@ -180,21 +179,6 @@ def forbids_commerce(licence: str) -> bool:
     return "-NC-" in licence
 
 
-def cache_folder(variables: Mapping[str, str]) -> Path:
-    """Return where Hugging Face's libraries keep what they downloaded.
-
-    Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
-    """
-    if hub := variables.get("HF_HUB_CACHE") or variables.get("HUGGINGFACE_HUB_CACHE"):
-        return _expanded(hub)
-    home = variables.get("HF_HOME") or str(Path(variables.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    return _expanded(home) / "hub"
-
-
-def _expanded(path: str) -> Path:
-    return Path(os.path.expandvars(path)).expanduser()
-
-
 @lru_cache(maxsize=16)
 def _folder_config(folder: Path) -> ModelConfig | None:
     """Read what a folder says of its checkpoint, not at every redraw; what is wrong with it the run will tell."""
@@ -213,13 +197,4 @@ def _entry(name: str, *, is_here: bool) -> Entry:
 
 
 def _is_cached(cache: Path, config: ModelConfig) -> bool:
-    return any(_is_whole(cache / f"models--{name.replace('/', '--')}") for name in config.repositories)
-
-
-def _is_whole(repository: Path) -> bool:
-    """Look as `huggingface_hub.try_to_load_from_cache` does, which Blender's Python has not."""
-    try:
-        commit = (repository / "refs" / "main").read_text(encoding="ascii")
-    except (OSError, ValueError):
-        return False
-    return (repository / "snapshots" / commit / TENSORS).is_file()
+    return any(cached_checkpoint(name, cache) for name in config.repositories)

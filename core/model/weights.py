@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ..errors import WeightsError
 from .config import ModelConfig, NetworkConfig
+from .hub_cache import cache_folder, cached_checkpoint
 from .network import Network
 from .presets import CONFIG, PRESETS, TENSORS, parse_config, preset_name
 
@@ -60,11 +59,7 @@ def _folder(path: Path) -> Path | None:
 
 def _cached(repository: str) -> Path | None:
     """The repository's snapshot in the Hugging Face cache, without asking the network."""
-    try:
-        path = try_to_load_from_cache(repository, TENSORS)
-    except HFValidationError:
-        return None
-    return Path(path).parent if isinstance(path, str) else None
+    return cached_checkpoint(repository, cache_folder())
 
 
 class Checkpoint:

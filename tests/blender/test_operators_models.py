@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from drawing import Layout
 
 from image_to_scene.core.errors import WeightsError
+from image_to_scene.core.model.hub_cache import cache_folder
 from image_to_scene.core.model.presets import PRESETS
 from image_to_scene.operators import models
 from image_to_scene.operators.scene import BuildOptions, build
@@ -127,7 +128,7 @@ def test_weights_for_non_commercial_use_need_a_click():
     ],
 )
 def test_the_cache_is_where_hugging_face_has_it(variables, folder):
-    assert models.cache_folder(variables).as_posix() == folder
+    assert cache_folder(variables).as_posix() == folder
 
 
 def test_a_folder_s_own_range_counts(tmp_path):

@@ -217,7 +217,7 @@ def test_mixed_precision_has_the_cameras_of_bf16_and_depth_nearer_to_fp32(folder
 
 
 def test_checkpoints_are_found_in_the_hugging_face_cache(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")
     for name in ("small", "depth-anything/DA3-SMALL", "someone/else", "C:\\no folder\\", "../..", ""):
         with pytest.raises(WeightsError, match="on this machine: none"):

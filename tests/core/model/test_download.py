@@ -13,6 +13,7 @@ from loopback_hub import COMMIT, LoopbackHub, checksum
 
 from image_to_scene.core.errors import CancelledError, WeightsError
 from image_to_scene.core.model.download import ATTEMPTS, Hub
+from image_to_scene.core.model.hub_cache import cached_checkpoint
 from image_to_scene.core.model.presets import PRESETS
 
 REPOSITORY = PRESETS["small"].repositories[0]
@@ -40,7 +41,9 @@ def ignore(_progress):
 def tensors(hub):
     """The file in the cache as other programs find it."""
     found = try_to_load_from_cache(REPOSITORY, "model.safetensors", cache_dir=hub.cache)
-    return Path(found) if isinstance(found, str) else None
+    path = Path(found) if isinstance(found, str) else None
+    assert cached_checkpoint(REPOSITORY, hub.cache) == (path and path.parent), "we find what they find"
+    return path
 
 
 def parts(hub):
