@@ -11,7 +11,7 @@ from ..operators.needs import needs_of
 from ..operators.settings import model_name
 from .text import draw_sentence
 
-PREVIEW_LIMITS: Final = "Rough, and weak on real photographs: download another model for work"
+PREVIEW_LIMITS: Final = "Rough, and weak on real photographs"
 
 
 class IMAGETOSCENE_PT_models(bpy.types.Panel):
