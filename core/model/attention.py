@@ -56,7 +56,9 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map channels [..., dim_in] to [..., dim_out]."""
-        return self.fc2(functional.gelu(self.fc1(x)))
+        hidden = self.fc1(x)
+        # In place where nothing has to be remembered: fresh memory is a CPU's slowest.
+        return self.fc2(functional.gelu(hidden) if torch.is_grad_enabled() else torch.ops.aten.gelu_(hidden))
 
 
 class SwiGlu(nn.Module):
@@ -102,15 +104,24 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, rotate: Rotate | None = None) -> Tensor:
         """Refine tokens [B, N, C]."""
+        mixed = self.attn.mix(*self._prepare(x), rotate)
+        if torch.is_grad_enabled():
+            return self._refine(x, mixed)
+        refined = torch.empty_like(x)
+        for parts in zip(_slices(x), _slices(mixed), _slices(refined), strict=True):
+            self._refine(*parts)
+        return refined
+
+    def _prepare(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Make queries, keys and values [B, heads, N, head_dim]."""
         prepared = [self.attn.prepare(self.norm1(part)) for part in _slices(x)]
         q, k, v = (_heads_first(parts, x.shape) for parts in zip(*prepared, strict=True))
-        mixed = self.attn.mix(q, k, v, rotate)
-        refined = [self._refine(*parts) for parts in zip(_slices(x), _slices(mixed), strict=True)]
-        return torch.cat(refined).view(x.shape)
+        return q, k, v
 
-    def _refine(self, x: Tensor, mixed: Tensor) -> Tensor:
-        x = torch.addcmul(x, self.attn.proj(mixed), self.ls1.gamma)
-        return torch.addcmul(x, self.mlp(self.norm2(x)), self.ls2.gamma)
+    def _refine(self, x: Tensor, mixed: Tensor, into: Tensor | None = None) -> Tensor:
+        """Add both branches to tokens, in memory that is there already if any is given."""
+        x = torch.addcmul(x, self.attn.proj(mixed), self.ls1.gamma, out=into)
+        return torch.addcmul(x, self.mlp(self.norm2(x)), self.ls2.gamma, out=into)
 
 
 def _slices(x: Tensor) -> Sequence[Tensor]:
