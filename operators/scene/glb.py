@@ -21,27 +21,24 @@ def read_glb(path: Path) -> tuple[dict[str, Any], bytes]:
     Raises:
         StorageError: It is not one, or incomplete.
     """
-    content = path.read_bytes()
-    if len(content) < HEADER.size or HEADER.unpack_from(content) != (MAGIC, VERSION, len(content)):
-        raise StorageError(f"{path.name} is not a complete binary glTF 2.0 file; export it again.")
-    chunks, at = {}, HEADER.size
-    while at < len(content):
-        length, kind = CHUNK.unpack_from(content, at)
-        chunks[kind] = content[at + CHUNK.size : at + CHUNK.size + length]
-        at += CHUNK.size + length
+    chunks, size = {}, path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(HEADER.size)
+        if len(header) < HEADER.size or HEADER.unpack(header) != (MAGIC, VERSION, size):
+            raise StorageError(f"{path.name} is not a complete binary glTF 2.0 file; export it again.")
+        while start := file.read(CHUNK.size):
+            length, kind = CHUNK.unpack(start)
+            chunks[kind] = file.read(length)
     return json.loads(chunks[JSON_CHUNK]), chunks.get(BINARY_CHUNK, b"")
 
 
 def write_glb(path: Path, document: dict[str, Any], binary: bytes) -> None:
     """Write a .glb whose chunks are padded to four bytes, as the format demands."""
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    chunks = [_chunk(JSON_CHUNK, text, b" ")] + ([_chunk(BINARY_CHUNK, binary, b"\0")] if binary else [])
-    length = HEADER.size + sum(len(chunk) for chunk in chunks)
+    chunks = [(JSON_CHUNK, text, b" " * (-len(text) % 4))]
+    chunks += [(BINARY_CHUNK, binary, b"\0" * (-len(binary) % 4))] if binary else []
+    length = HEADER.size + sum(CHUNK.size + len(content) + len(filler) for _, content, filler in chunks)
     with path.open("wb") as file:
         file.write(HEADER.pack(MAGIC, VERSION, length))
-        file.writelines(chunks)
-
-
-def _chunk(kind: int, content: bytes, filler: bytes) -> bytes:
-    padded = content + filler * (-len(content) % 4)
-    return CHUNK.pack(len(padded), kind) + padded
+        for kind, content, filler in chunks:
+            file.writelines((CHUNK.pack(len(content) + len(filler), kind), content, filler))
