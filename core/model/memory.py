@@ -1,8 +1,8 @@
 """How much memory a model will take, before it is loaded: for the window, and for saying what would fit.
 
 Weights are counted exactly. What a run takes beside them is linear in patches, with factors that were fitted to the
-largest resident memory of a process on a CPU in fp32: 24 runs of nano to large, 1 to 64 views, 126 to 1008 pixels, all
-within 5 % (`benchmarks/growth.py` measures them again). Graphics cards were never measured. Numpy-free and torch-free,
+largest resident memory of a process on a CPU in fp32: nano to large, 1 to 64 views, 126 to 1008 pixels, within 10 %
+(`benchmarks/growth.py` measures that again). Graphics cards were never measured. Numpy-free and torch-free,
 since Blender's process asks, too.
 """
 
@@ -28,7 +28,7 @@ SHARE = 0.85
 _FLOAT = 4
 _SLACK = 32e6  # allocators keep some of what was freed
 _CONVERSIONS = 1.2  # a CPU widens what it computes with
-_SLICED = 18  # floats per channel and token in a block of a CPU, where linear layers see some tokens at a time
+_SLICED = 12.5  # floats per channel and token in a block of a CPU, where linear layers see some tokens at a time
 _LOCAL, _FFN = 9, {"mlp": 10, "swiglu": 13}  # the same elsewhere: attention and residual; feed-forward
 _PICTURE = 18  # bytes per pixel of every view: the picture in bytes and in floats
 
