@@ -125,9 +125,11 @@ def need(
     chunk = head_chunk or HEAD_CHUNK[device]
     networks = [network for network in (model.network, model.metric_network) if network is not None]
     floats = sum(count_weights(network, want_rays=want_rays, with_poses=with_poses) for network in networks)
+    halves = sum(_count_backbone(network.backbone) for network in networks) if precision == "mixed" else floats
     run = max(_run(network, sizes, chunk, device, want_rays=want_rays) for network in networks)
-    run *= _CONVERSIONS if (device, precision) == ("cpu", "bf16") else 1.0
-    return Need(floats * (_FLOAT if precision == "fp32" else 2), int(run), PROGRAM[device])
+    run *= _CONVERSIONS if device == "cpu" and precision in ("bf16", "mixed") else 1.0
+    weights = _FLOAT * floats - (0 if precision == "fp32" else 2 * halves)
+    return Need(weights, int(run), PROGRAM[device])
 
 
 def typical_sizes(model: ModelConfig, views: int, resolution: int | None) -> list[Size]:
