@@ -1,6 +1,5 @@
 """The filters equal OpenCV's, and keep the laws of an average and an interpolation."""
 
-
 import numpy as np
 import pytest
 
