@@ -160,16 +160,16 @@ def test_what_is_on_no_hub_is_refused(server):
 
 def test_the_device_is_looked_at_without_a_run(worker_python, settings):
     settings.device = "cpu"
-    assert needs_of("base", settings).text == "Memory: about 947 MB"
+    assert needs_of("base", settings).text == "Memory: about 920 MB"
     assert OPS.check_device() == {"FINISHED"}
     assert devices["cpu"].kind == "cpu"
-    assert needs_of("base", settings).text.startswith("Memory: about 947 MB of ")
+    assert needs_of("base", settings).text.startswith("Memory: about 920 MB of ")
 
 
 def test_a_run_that_will_not_fit_is_known_before(settings):
     devices["auto"] = DeviceMessage(1, "cuda", "A card", 8_000_000_000, 7_000_000_000)
     needs = needs_of("base", settings)
-    assert (needs.text, needs.is_too_much) == ("Memory: about 1.0 GB of 8.0 GB", False)
+    assert (needs.text, needs.is_too_much) == ("Memory: about 981 MB of 8.0 GB", False)
     for i in range(8):
         settings.pictures.add().path = f"{i}.png"
     assert needs.size < needs_of("base", settings).size < 8e9
