@@ -65,7 +65,7 @@ _NANO = replace(
 PRESETS: Mapping[str, ModelConfig] = {
     model.name: model
     for model in (
-        ModelConfig("nano", "Nano (offline preview)", _NANO, licence="CC0-1.0"),
+        ModelConfig("nano", "Nano (preview)", _NANO, licence="CC0-1.0"),
         ModelConfig(
             "small",
             "Small",

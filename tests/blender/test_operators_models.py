@@ -63,7 +63,7 @@ def test_models_that_are_not_here_are_listed_with_their_size(cache):
     assert entries["base"][1] == "Base"
     assert entries["small"][1] == "Small · 137 MB"
     assert entries["small"][2].startswith("Not downloaded yet")
-    assert entries["nano"][1] == "Nano (offline preview)"
+    assert entries["nano"][1] == "Nano (preview)"
 
 
 def test_a_file_that_no_revision_names_is_not_there(cache):
