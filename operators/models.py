@@ -154,7 +154,7 @@ def title(name: str) -> str:
 
 def purpose(name: str) -> str:
     """Return what a preset is for, in a few words."""
-    return "Offline preview, to try out" if name == PREVIEW else gives(name)
+    return "Offline preview, rough on real photographs" if name == PREVIEW else gives(name)
 
 
 def own_resolution(name: str) -> int:

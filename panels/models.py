@@ -11,8 +11,6 @@ from ..operators.needs import needs_of
 from ..operators.settings import model_name
 from .text import draw_sentence
 
-PREVIEW_LIMITS: Final = "Rough, and weak on real photographs"
-
 
 class IMAGETOSCENE_PT_models(bpy.types.Panel):
     """All models: what they give, how large they are, under which licence, and what of them is on this machine"""
@@ -49,9 +47,7 @@ def draw_choice(layout: Any, context: bpy.types.Context) -> None:
     if settings.model == models.FOLDER:
         layout.prop(settings, "model_folder")
     if name := model_name(settings):
-        _draw_licence(layout.column(align=True), settings, name)
-        if name == models.PREVIEW:
-            draw_sentence(layout, context, PREVIEW_LIMITS, "INFO")
+        _draw_licence(layout.column(align=True), context, name)
         _draw_state(layout, context, name)
     draw_errands(layout, context)
     column = layout.column(align=True)
@@ -71,14 +67,14 @@ def draw_errands(layout: Any, context: bpy.types.Context) -> None:
         draw_sentence(layout, context, f"{subject_title(subject)}: {sentence}", "ERROR")
 
 
-def _draw_licence(layout: Any, settings: Any, name: str) -> None:
+def _draw_licence(layout: Any, context: bpy.types.Context, name: str) -> None:
     text = f"{models.licence(name)}: {models.purpose(name).lower()}"
     is_known = models.config_of(name) is not None
-    layout.label(text=text if is_known else "Its config.json is not known", icon="INFO", translate=False)
+    draw_sentence(layout, context, text if is_known else "Its config.json is not known", "INFO")
     if models.is_non_commercial(name) and models.catalogue.has(name):
         row = layout.row()
         row.use_property_split = False  # or it has half the width, and is cut off
-        row.prop(settings, "accepts_non_commercial")
+        row.prop(settings_of(context), "accepts_non_commercial")
 
 
 def _draw_state(layout: Any, context: bpy.types.Context, name: str) -> None:

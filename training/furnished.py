@@ -27,7 +27,7 @@ import benchmarks.accuracy  # noqa: F401 - makes the package importable
 from benchmarks.accuracy.rendered import materials, rendering
 from benchmarks.accuracy.rendered.cameras import intrinsics
 from benchmarks.accuracy.rendered.chance import Chance
-from benchmarks.accuracy.rendered.rays import Rays, pixel_rays
+from benchmarks.accuracy.rendered.rays import Rays
 from benchmarks.accuracy.rendered.shapes import UV
 
 from .data import SIDE, DataFolder, Shots
@@ -112,7 +112,7 @@ def draw(index: int, painted: Mapping[str, list[Path]] | None, scratch: Path, si
     for camera in shots.world_from_camera:
         rendering.stand(camera, shots.field_of_view)
         images.append(_picture(scratch / "picture.png", side))
-        depths.append(_depth(rays, camera, K, side))
+        depths.append(np.nan_to_num(rays.seen(camera, K, (side, side))[1]))
     pixels = np.stack(images) if painted is None else _exposed(np.stack(images), random)
     lenses = np.repeat(K[None], len(images), 0)
     return Shots(pixels, np.stack(depths), shots.world_from_camera, lenses, shots.family, shots.mode)
@@ -132,12 +132,6 @@ def _exposed(images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[
     bright = max(1.0, float(np.quantile(images, 0.9))) / random.uniform(0.6, 0.95)
     curve = 255 * np.minimum(1.0, np.arange(256) / bright) ** random.uniform(0.55, 1.0)
     return curve.astype(np.uint8)[images]
-
-
-def _depth(rays: Rays, camera: Any, K: Any, side: int) -> NDArray[np.float64]:
-    ways = pixel_rays(camera, K, (side, side)).reshape(-1, 3)
-    depth: NDArray[np.float64] = (rays.hits(camera[:3, 3], ways) - camera[:3, 3]) @ camera[:3, 2]
-    return np.where(np.isfinite(depth), depth, 0.0).reshape(side, side)
 
 
 def _dress(painted: Mapping[str, list[Path]], random: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ The headers are those of PNG (W3C, Portable Network Graphics, 11.2.1) and JPEG (
 and MOV kind (ISO/IEC 14496-12, 8.3.2 and 12.1.4) it is how they are to be shown, which Blender tells in part only.
 """
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,11 @@ def _box(file: BinaryIO, kind: bytes) -> bytes:
 
 def is_whole_png(path: Path) -> bool:
     """Tell whether a PNG is there to its end; of a disk that was full Blender says nothing."""
-    return path.is_file() and path.read_bytes().endswith(PNG_END)
+    if not path.is_file() or path.stat().st_size < len(PNG_END):
+        return False
+    with path.open("rb") as file:
+        file.seek(-len(PNG_END), os.SEEK_END)
+        return file.read() == PNG_END
 
 
 def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:

@@ -67,6 +67,14 @@ def set_modifier_input(modifier: Any, identifier: str, value: Any) -> None:
         modifier[identifier] = value
 
 
+def curves_of(action: bpy.types.Action) -> list[bpy.types.FCurve]:
+    """All curves of an action, whatever they animate."""
+    if bpy.app.version < (4, 4):
+        return list(action.fcurves)
+    parts: Any = [part for layer in action.layers for part in layer.strips]
+    return [curve for part in parts for bag in part.channelbags for curve in bag.fcurves]
+
+
 def new_curve(owner: Any, path: str, index: int) -> bpy.types.FCurve:
     """Add an empty curve to an object's, or other data-block's, own action, which is made where it has none.
 

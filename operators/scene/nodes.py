@@ -123,7 +123,7 @@ class Graph:
         return self.add("GeometryNodeSwitch", condition, otherwise, value, input_type=kind)
 
     def _connect(self, node: Any, values: Sequence[Socket]) -> None:
-        for socket, value in zip(used(node.inputs), values, strict=False):
+        for socket, value in zip(used(node.inputs), values, strict=False):  # inputs after those keep their defaults
             if _is_socket(value):
                 self.group.links.new(value, socket)
             elif value is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from .compat import curves_of
 from .transaction import data_blocks
 
 
@@ -40,11 +41,7 @@ def _curves(animation: Any) -> Iterator[Any]:
     """Go through the curves of a data-block's actions, its own and those of its tracks."""
     strips = [strip for track in animation.nla_tracks for strip in track.strips] if animation else []
     for action in {item.action for item in (animation, *strips) if item and item.action}:
-        if bpy.app.version < (4, 4):
-            yield from action.fcurves
-        else:
-            parts = [part for layer in action.layers for part in layer.strips]
-            yield from (curve for part in parts for bag in part.channelbags for curve in bag.fcurves)
+        yield from curves_of(action)
 
 
 def _value(item: Any, path: str) -> Any:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +224,11 @@ def movie(worker_python, tmp_path_factory):
     if done.returncode:
         pytest.skip(f"the worker's Python writes no movie: {done.stderr.splitlines()[-1]}")
     return path
+
+
+@pytest.fixture
+def floor_view(make_view):
+    """Make views of a floor."""
+    from floor_scene import make_floor_view
+
+    return partial(make_floor_view, make_view)

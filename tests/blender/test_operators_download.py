@@ -14,6 +14,8 @@ from drawing import Layout
 from loopback_hub import LoopbackHub
 
 from image_to_scene.core.errors import WeightsError
+from image_to_scene.core.model.memory import plan, typical_sizes
+from image_to_scene.core.model.presets import PRESETS, megabytes
 from image_to_scene.core.worker.client import Worker
 from image_to_scene.core.worker.protocol import DeviceMessage
 from image_to_scene.operators import models
@@ -160,16 +162,19 @@ def test_what_is_on_no_hub_is_refused(server):
 
 def test_the_device_is_looked_at_without_a_run(worker_python, settings):
     settings.device = "cpu"
-    assert needs_of("base", settings).text == "Memory: about 920 MB"
+    planned = megabytes(plan(PRESETS["base"], typical_sizes(PRESETS["base"], 1, None)).need.total)
+    assert needs_of("base", settings).text == f"Memory: about {planned}"
     assert OPS.check_device() == {"FINISHED"}
     assert devices["cpu"].kind == "cpu"
-    assert needs_of("base", settings).text.startswith("Memory: about 920 MB of ")
+    assert needs_of("base", settings).text.startswith(f"Memory: about {planned} of ")
 
 
 def test_a_run_that_will_not_fit_is_known_before(settings):
     devices["auto"] = DeviceMessage(1, "cuda", "A card", 8_000_000_000, 7_000_000_000)
-    needs = needs_of("base", settings)
-    assert (needs.text, needs.is_too_much) == ("Memory: about 981 MB of 8.0 GB", False)
+    needs, base = needs_of("base", settings), PRESETS["base"]
+    planned = plan(base, typical_sizes(base, 1, None), device="cuda", precision="bf16", total=8_000_000_000)
+    assert needs.text == f"Memory: about {megabytes(planned.need.total)} of 8.0 GB"
+    assert not needs.is_too_much
     for i in range(8):
         settings.pictures.add().path = f"{i}.png"
     assert needs.size < needs_of("base", settings).size < 8e9

@@ -1,7 +1,6 @@
 """Picking a place of a reconstruction: surfaces and points, near and far, in views of every kind."""
 
 import sys
-from functools import partial
 from pathlib import Path
 
 import bpy
@@ -10,19 +9,13 @@ import pytest
 from mathutils import Vector
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from floor_scene import HEIGHT, make_floor_view, place_in_scene, true_up
+from floor_scene import HEIGHT, place_in_scene, true_up
 
 from image_to_scene.operators import picking
 from image_to_scene.operators.picking import Ray
 from image_to_scene.operators.scene import BuildOptions
 
 PIXEL = 1.5e-3  # of a viewport of 50 mm, about 1000 pixels wide
-
-
-@pytest.fixture
-def floor_view(make_view):
-    """Make views of a floor."""
-    return partial(make_floor_view, make_view)
 
 
 def pick(origin, direction, pixel=PIXEL, **keywords):

@@ -1,7 +1,6 @@
 """Scale, up and place: exact matrices, every step undone at once, and no camera that sees anything else than before."""
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +11,7 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from floor_scene import HEIGHT, LENGTH, PITCH, WIDTH, make_floor_view, place_in_scene, true_up
+from floor_scene import HEIGHT, LENGTH, PITCH, WIDTH, place_in_scene, true_up
 
 from image_to_scene.core.geometry.cameras import blender_from_opencv
 from image_to_scene.core.geometry.ground import levelling
@@ -25,12 +24,6 @@ from image_to_scene.operators.settings import placement_from
 from image_to_scene.panels import placement as panel
 
 OPS = bpy.ops.image_to_scene
-
-
-@pytest.fixture
-def floor_view(make_view):
-    """Make views of a floor."""
-    return partial(make_floor_view, make_view)
 
 
 @pytest.fixture

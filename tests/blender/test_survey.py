@@ -1,23 +1,16 @@
 """What stands below a root is read back from the scene; sky and what is masked do not count."""
 
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from floor_scene import HEIGHT, LENGTH, PITCH, WIDTH, make_floor_view, place_in_scene, true_up
+from floor_scene import HEIGHT, LENGTH, PITCH, WIDTH, place_in_scene, true_up
 
 from image_to_scene.operators.scene import BuildOptions
 from image_to_scene.operators.scene.survey import survey
-
-
-@pytest.fixture
-def floor_view(make_view):
-    """Make views of a floor."""
-    return partial(make_floor_view, make_view)
 
 
 @pytest.fixture

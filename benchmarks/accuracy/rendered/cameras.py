@@ -13,7 +13,7 @@ import numpy as np
 from image_to_scene.core.types import BoolArray, FloatArray
 
 from .chance import Chance
-from .rays import Rays, pixel_rays
+from .rays import Rays
 from .stage import Stage
 
 Mode = Literal["arc", "walk", "scatter"]
@@ -144,8 +144,7 @@ def _well_seen(cameras: FloatArray, lens: FloatArray, stage: Stage, rays: Rays) 
         return False
     seen = []
     for camera in cameras:
-        hits = rays.hits(camera[:3, 3], pixel_rays(camera, lens, GRID).reshape(-1, 3))
-        depth = (hits - camera[:3, 3]) @ camera[:3, 2]
+        hits, depth = rays.seen(camera, lens, GRID)
         known = np.isfinite(depth)
         if known.mean() < 0.55 or depth[known].min() < near or np.median(depth[known]) < 2.0 * near:
             return False

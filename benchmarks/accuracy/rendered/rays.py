@@ -43,6 +43,18 @@ class Rays:
                 found[index] = place
         return found
 
+    def seen(self, camera: FloatArray, lens: FloatArray, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+        """Return the point [H, W, 3] and depth [H, W] that a camera sees at each pixel centre, NaN in the sky.
+
+        Args:
+            camera: world_from_camera, [4, 4].
+            lens: image_from_camera, [3, 3].
+            size: (width, height).
+        """
+        directions = pixel_rays(camera, lens, size)
+        hits = self.hits(camera[:3, 3], directions.reshape(-1, 3)).reshape(directions.shape)
+        return hits, (hits - camera[:3, 3]) @ camera[:3, 2]
+
 
 def _triangles(mesh: bpy.types.Mesh) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Return the vertices [N, 3] of a mesh and the corners [T, 3] of its triangles."""

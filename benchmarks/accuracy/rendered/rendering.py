@@ -20,7 +20,7 @@ from .cameras import MODES, CrowdedError, Mode, intrinsics, take_cameras
 from .chance import Chance
 from .facades import make_facade
 from .folders import DESCRIPTION, FAMILIES, VERSION, Family, scene_name
-from .rays import Rays, pixel_rays
+from .rays import Rays
 from .rooms import make_room
 from .shapes import link
 from .stage import Stage
@@ -116,9 +116,7 @@ def true_surface(cameras: FloatArray, lens: FloatArray, size: tuple[int, int]) -
     depths, points = [], []
     fine = np.diag([finer, finer, 1.0]) @ lens
     for camera in cameras:
-        directions = pixel_rays(camera, fine, (finer * size[0], finer * size[1]))
-        hits = rays.hits(camera[:3, 3], directions.reshape(-1, 3)).reshape(directions.shape)
-        depth = (hits - camera[:3, 3]) @ camera[:3, 2]
+        hits, depth = rays.seen(camera, fine, (finer * size[0], finer * size[1]))
         middle = slice(finer // 2, None, finer)
         depths.append(depth[middle, middle])
         points.append(hits[np.isfinite(depth)])
