@@ -38,10 +38,10 @@ def build_camera(
         clip: Near and far clip distance, in the reconstruction's units.
         size: The scene's size, in the reconstruction's units.
         place: Where it goes; scaling its root scales the clip range.
-        name: Empty: the view's.
+        name: Empty: the view's, and what it is.
     """
     view = picture.view
-    data = bpy.data.cameras.new(name or view.name)
+    data = bpy.data.cameras.new(name or f"{view.name} camera")
     _set_intrinsics(data, transform_intrinsics(view.source_from_model, view.image_from_camera), view.source_size)
     data.clip_start, data.clip_end = clip
     data.display_size = CAMERA_PART * size

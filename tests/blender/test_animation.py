@@ -198,7 +198,7 @@ def test_a_movie_lies_behind_its_camera_where_blender_shows_its_frames_in_time(m
 def test_cameras_of_the_scene_get_no_others(make_clip, make_view):
     views = [*make_clip(), make_view("still")]
     built = build_clip(views, replace(OPTIONS, without_camera=(0, 1, 2, 3)), world="given")
-    assert [camera.name for camera in built.cameras] == ["still"]
+    assert [camera.name for camera in built.cameras] == ["still camera"]
     assert len(built.meshes) == 5
     assert "only_at_frame" in built.root
 

@@ -31,7 +31,7 @@ def test_one_collection_and_one_root_hold_everything(make_reconstruction):
     made = [built.root, *built.cameras, *built.clouds, *built.meshes]
     assert set(built.collection.objects) == set(made) == set(bpy.data.objects)
     assert all(item.parent == built.root for item in made[1:])
-    assert names(built.cameras) == ["left", "right"]
+    assert names(built.cameras) == ["left camera", "right camera"]
     assert names(built.clouds) == ["left points", "right points"]
     assert names(built.meshes) == ["left mesh", "right mesh"]
     assert built.warnings == ()
@@ -148,7 +148,7 @@ def test_upright_copies_are_packed_and_photos_are_not(make_view, make_reconstruc
     copy.unlink()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "packed.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "packed.blend"))
-    turned = bpy.data.objects["turned"].data.background_images[0].image
+    turned = bpy.data.objects["turned camera"].data.background_images[0].image
     assert turned.packed_file is not None and tuple(turned.size) == (48, 32)
 
 

@@ -161,7 +161,7 @@ def test_cameras_have_their_own_shape(built, tmp_path):
         ("wide", 48, 32, [[43.2, 0, 24], [0, 43.2, 16], [0, 0, 1]]),
         ("tall photo ü", 32, 48, [[60, 0, 20], [0, 48, 18], [0, 0, 1]]),
     ):
-        camera = document["cameras"][node(document, name)["camera"]]
+        camera = document["cameras"][node(document, f"{name} camera")["camera"]]
         (fx, _, _), (_, fy, _), _ = K
         assert camera["perspective"]["aspectRatio"] == pytest.approx((width / fx) / (height / fy), rel=1e-6)
         assert camera["perspective"]["yfov"] == pytest.approx(2 * np.arctan(height / (2 * fy)), rel=1e-6)
@@ -174,7 +174,7 @@ def test_cameras_follow_the_roots_scale(built, tmp_path):
     near = built.cameras[0].data.clip_start
     built.root.scale = (3.0, 3.0, 3.0)
     _, document, _ = exported(built, tmp_path)
-    camera = document["cameras"][node(document, "wide")["camera"]]
+    camera = document["cameras"][node(document, "wide camera")["camera"]]
     assert camera["perspective"]["znear"] == pytest.approx(3 * near, rel=1e-5)
 
 
@@ -305,7 +305,7 @@ def test_a_truncated_glb_is_refused(tmp_path):
 def test_a_changed_lens_is_exported_as_it_is_now(built, tmp_path):
     built.cameras[0].data.lens *= 2.0
     _, document, _ = exported(built, tmp_path)
-    camera = document["cameras"][node(document, "wide")["camera"]]
+    camera = document["cameras"][node(document, "wide camera")["camera"]]
     assert camera["perspective"]["yfov"] == pytest.approx(2 * np.arctan(32 / (2 * 86.4)), rel=1e-6)
 
 

@@ -60,7 +60,7 @@ def test_known_cameras_stay_and_unknown_ones_find_their_place_beside_them(ready)
     assert made.matrix_world == made.matrix_world.Identity(4)
     assert {name: cameras()[name].matrix_world for name in before} == before
     new = [item for item in made.children if item.type == "CAMERA"]
-    assert [camera.name.partition(".")[0] for camera in new] == ["first", "zweites Bild – ö"]
+    assert [camera.name.partition(".")[0] for camera in new] == ["first camera", "zweites Bild – ö camera"]
     assert len([item for item in made.children if item.type == "MESH"]) == 5
     facts = description(made)["facts"]
     assert [camera["view"] for camera in facts["cameras"]] == [1, 2, 3]

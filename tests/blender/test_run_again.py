@@ -104,7 +104,7 @@ def test_what_looked_at_an_old_part_looks_at_the_new_one(first, make_reconstruct
     assert bpy.context.scene.camera == built.cameras[1]
     assert lamp.parent == built.cameras[0]
     assert follower.constraints[0].target == built.meshes[0]
-    assert [item.name for item in built.cameras] == ["left", "right"]
+    assert [item.name for item in built.cameras] == ["left camera", "right camera"]
 
 
 def test_what_is_the_artists_own_stays(first, make_reconstruction):
@@ -209,7 +209,7 @@ def test_a_repeated_frame_shifts_no_camera(make_view, make_reconstruction, tmp_p
     request = Request(tuple(View(tmp_path / f"{name}.png") for name in "abcd"))
     order = Order(BuildOptions(without_camera=(2,)), request)
     (built,) = run_through(work(Task("Opening", (tmp_path / "one",)), order, bpy.context.scene))
-    assert [camera.name.partition(".")[0] for camera in built.cameras] == ["a", "d"]
+    assert [camera.name.partition(".")[0] for camera in built.cameras] == ["a camera", "d camera"]
     kept = tuple(request.views[index] for index in (0, 2, 3))
     assert remembered_request(built.root) == (
         replace(request, views=kept),

@@ -205,7 +205,7 @@ def test_the_glb_brings_back_the_scene(truth, tmp_path):
         assert len(distance) == view.depth.size
         assert distance.max() < TOLERANCE
         check_same_points(positions(mesh), vertices)
-        camera = bpy.data.objects[view.source.stem]
+        camera = bpy.data.objects[f"{view.source.stem} camera"]
         np.testing.assert_allclose(np.array(camera.matrix_world), pose, atol=1e-5)
 
 
