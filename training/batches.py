@@ -101,7 +101,15 @@ def mirror(images: NDArray[Any], depth: Array, cameras: Array) -> tuple[NDArray[
 
 
 def mean_distance(depth: Array, cameras: Array, K: Array) -> float:
-    """Mean distance of all known points from view 0's centre: the unit that depth and cameras are divided by.
+    """Mean distance of known points from the world's origin: the unit that depth and cameras are divided by.
+
+    Args:
+        depth: [V, H, W] along Z, 0 where unknown.
+        cameras: [V, 4, 4] world_from_camera; the world is view 0's frame.
+        K: [V, 3, 3] image_from_camera, pixels.
+
+    Returns:
+        In the unit of `depth`, from every third row and column; 1 where nothing is known.
 
     Source: arXiv 2511.10647 §3.3 (ground truth is scaled by the mean norm of its valid points).
     """
@@ -111,7 +119,8 @@ def mean_distance(depth: Array, cameras: Array, K: Array) -> float:
     sampled = depth[:, ::3, ::3].astype(np.float64)
     rays = np.einsum("vij,vjk,hwk->vhwi", cameras[:, :3, :3], np.linalg.inv(K), pixels)
     points = rays * sampled[..., None] + cameras[:, None, None, :3, 3]
-    return float(np.linalg.norm(points, axis=-1)[sampled > 0].mean())
+    known = np.linalg.norm(points, axis=-1)[sampled > 0]
+    return float(known.mean()) if known.size else 1.0
 
 
 Odds = tuple[tuple[Any, float], ...]
@@ -130,20 +139,32 @@ def near_one(cameras: Array, count: int, random: np.random.Generator) -> NDArray
     return np.argsort(distance, kind="stable")[:count]
 
 
+def require(data: DataFolder, side: int, views: int) -> None:
+    """Tell whether a folder's scenes are large enough.
+
+    Raises:
+        TrainingError: Its pictures have fewer than `side` pixels on a side, or its scenes fewer than `views` of them.
+    """
+    _, its_views, its_side = data.images.shape[:3]
+    if its_side < side or its_views < views:
+        raise TrainingError(
+            f"{data.folder} has {its_views} views of {its_side} pixels a scene and the recipe wants {views} of "
+            f"{side}; draw it again with --side {side} --views {views}."
+        )
+
+
 class Sampler:
     """Draws the batch of any step of a run, from each of its folders as often as from any other."""
 
     def __init__(self, folders: Sequence[DataFolder], recipe: Recipe) -> None:
         self.folders, self.recipe = folders, recipe
         self.ready = self.count()
-        side, views = (min(data.images.shape[axis] for data in folders) for axis in (2, 1))
-        wanted_side = max(max(size) for size, _ in recipe.sizes)
-        wanted_views = max(count for lesson in recipe.lessons for count, _ in lesson.views)
-        if side < wanted_side or views < wanted_views:
-            raise TrainingError(
-                f"The data has {views} views of {side} pixels a scene and the recipe wants {wanted_views} of "
-                f"{wanted_side}; draw it again with --side {wanted_side} --views {wanted_views}."
-            )
+        if not any(self.ready):
+            raise TrainingError("No scene of the data is whole yet; begin again when training.data has drawn some.")
+        side = max(max(size) for size, _ in recipe.sizes)
+        views = max(count for lesson in recipe.lessons for count, _ in lesson.views)
+        for data in folders:
+            require(data, side, views)
 
     def count(self) -> list[int]:
         """How many scenes of each folder are whole by now."""

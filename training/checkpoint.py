@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -29,6 +30,13 @@ def write(path: Path, content: Mapping[str, Tensor], metadata: dict[str, str]) -
     beside.replace(path)
 
 
+def write_json(path: Path, value: object) -> None:
+    """Write a description beside the target and rename."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
 def official_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name a network's weights as official files do: prefix `model.`, the shared LayerNorm once; fp16."""
     repeated = tuple(SHARED_NORM.format(level) for level in (1, 2, 3))
@@ -41,7 +49,7 @@ def export(folder: Path, name: str, config: NetworkConfig, weights: Mapping[str,
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "model.safetensors", official_tensors(weights), {"format": "pt"})
     values = {key: value for key, value in asdict(config).items() if value is not None}
-    (folder / "config.json").write_text(json.dumps({"model_name": name, "config": values}, indent=1) + "\n")
+    write_json(folder / "config.json", {"model_name": name, "config": values})
 
 
 @torch.no_grad()
@@ -108,15 +116,33 @@ def load_state(
     average: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
 ) -> dict[str, float]:
-    """Read a state back into its owners and return its facts."""
-    with safe_open(path, "pt") as file:
+    """Read a state back into its owners and return its facts.
+
+    Raises:
+        TrainingError: It is not there, not whole, or of another network or other helpers; then nothing has changed.
+    """
+    trained = owned(network, helpers)
+    targets = {**trained, **{f"average.{name}": tensor for name, tensor in average.items()}}
+    with _opened(path) as file:
         stored = set(file.keys())
-        for name, parameter in owned(network, helpers).items():
-            parameter.copy_(file.get_tensor(name))
+        if any(name not in stored or file.get_slice(name).get_shape() != [*t.shape] for name, t in targets.items()):
+            raise TrainingError(
+                f"{path} is a state of another network or of other helpers; name the recipe that wrote it, or give its"
+                " checkpoint folder as --weights."
+            )
+        for name, target in targets.items():
+            target.copy_(file.get_tensor(name))
+        for name, parameter in trained.items():
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 if (place := f"optimiser.{name}.{key}") in stored:
                     optimiser.state[parameter][key] = file.get_tensor(place).to(parameter.device)
-        for name, tensor in average.items():
-            tensor.copy_(file.get_tensor(f"average.{name}"))
         facts: dict[str, float] = json.loads(file.metadata()["facts"])
     return facts
+
+
+def _opened(path: Path) -> Any:
+    """Open a state, which is a context that closes it."""
+    try:
+        return safe_open(path, "pt")
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path} is no state of a run, or not whole: {error}; name another file.") from error

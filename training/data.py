@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cameras import FIELD_OF_VIEW, MODES, Mode, intrinsics, make_cameras
+from .config import TrainingError
 from .raycast import render
 from .scenes import FAMILIES, Family, Stage, make_stage
 
@@ -123,21 +124,53 @@ class DataFolder:
             "world_from_camera": (np.float64, (4, 4)),
             "image_from_camera": (np.float64, (3, 3)),
         }
-        for name, (dtype, shape) in shapes.items():
+        arrays = [
             np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (scenes, views, *shape))  # type: ignore[no-untyped-call]
-        cls.open(folder, "r+").report(0)
-        return cls.open(folder, "r+")
+            for name, (dtype, shape) in shapes.items()
+        ]
+        data = cls(folder, *arrays)
+        data.report(0)
+        return data
 
     @classmethod
     def open(cls, folder: Path, mode: Literal["r", "r+"] = "r") -> DataFolder:
-        """Map the arrays of a folder."""
+        """Map the arrays of a folder.
+
+        Raises:
+            TrainingError: It has none.
+        """
+        if not cls.is_begun(folder):
+            raise TrainingError(f"{folder} holds no scenes; draw some with python -m training.data --folder {folder}.")
         names = ("images", "depth", "world_from_camera", "image_from_camera")
         return cls(folder, *(np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False) for name in names))
+
+    @staticmethod
+    def is_begun(folder: Path) -> bool:
+        """Tell whether a folder has its arrays; what says how many scenes are whole is written after them."""
+        return (folder / "progress.json").is_file()
+
+    @classmethod
+    def begin(cls, folder: Path, scenes: int, side: int = SIDE, views: int = VIEWS) -> DataFolder:
+        """Make the arrays of a set, or open those that an earlier run began.
+
+        Raises:
+            TrainingError: That one made them of another size.
+        """
+        if not cls.is_begun(folder):
+            return cls.create(folder, scenes, side, views)
+        data = cls.open(folder, "r+")
+        its_scenes, its_views, its_side = data.images.shape[:3]
+        if (its_scenes, its_side, its_views) != (scenes, side, views):
+            raise TrainingError(
+                f"{folder} was begun for {its_scenes} scenes of {its_views} views of {its_side} pixels; ask for the"
+                " same to go on with it, or name another folder."
+            )
+        return data
 
     def report(self, ready: int) -> None:
         """Say how many scenes are whole."""
         beside = self.folder / "progress.json.part"
-        beside.write_text(json.dumps({"ready": ready}))
+        beside.write_text(json.dumps({"ready": ready}), encoding="utf-8")
         beside.replace(self.folder / "progress.json")
 
     def ready(self) -> int:
@@ -177,9 +210,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=VIEWS, help="of a scene")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    known = options.folder.exists()
-    size = (options.scenes, options.side, options.views)
-    data = DataFolder.open(options.folder, "r+") if known else DataFolder.create(options.folder, *size)
+    data = DataFolder.begin(options.folder, options.scenes, options.side, options.views)
     fill(data, options.first_seed, options.workers)
 
 

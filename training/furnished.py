@@ -187,9 +187,7 @@ def main() -> None:
     parser.add_argument("--engine", choices=("workbench", "cycles"), default="workbench")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    known = options.folder.exists()
-    data = DataFolder.open(options.folder, "r+") if known else DataFolder.create(options.folder, options.scenes)
-    fill(data, options.first_index, options.engine)
+    fill(DataFolder.begin(options.folder, options.scenes), options.first_index, options.engine)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from core.model.network import Network
 
-from .batches import Batch, collate, cut, shrink
+from .batches import Batch, collate, cut, require, shrink
 from .config import Recipe
 from .data import DataFolder
 from .learner import Learner, Machine
@@ -19,6 +20,17 @@ from .metrics import area_under_curve
 
 CHOSEN = (0, 2, 5, 7)
 """The views of a path that are looked at."""
+
+
+def open_monitor(folder: Path, recipe: Recipe) -> DataFolder:
+    """Open the scenes that are watched.
+
+    Raises:
+        TrainingError: There are none, or they are too small for the recipe.
+    """
+    data = DataFolder.open(folder)
+    require(data, max(recipe.sizes[0][0]), max(CHOSEN) + 1)
+    return data
 
 
 def held_out_batch(data: DataFolder, scene: int, size: tuple[int, int]) -> Batch:

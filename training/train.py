@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import export, read_teacher
+from .checkpoint import export, read_teacher, write_json
 from .config import Recipe, TrainingError
 from .data import DataFolder
 from .learner import Machine
-from .monitor import measure
+from .monitor import measure, open_monitor
 from .recipes import load, names
 from .trainer import Trainer
 
@@ -54,9 +54,9 @@ def begin(trainer: Trainer, output: Path, after: Path | None) -> None:
         TrainingError: The folder holds a run of another recipe.
     """
     output.mkdir(parents=True, exist_ok=True)
-    written, recipe = output / "recipe.json", json.dumps(asdict(trainer.recipe), indent=1) + "\n"
+    written, recipe = output / "recipe.json", asdict(trainer.recipe)
     if (state := output / "state.safetensors").exists():
-        if written.exists() and written.read_text() != recipe:
+        if written.exists() and json.loads(written.read_text(encoding="utf-8")) != json.loads(json.dumps(recipe)):
             raise TrainingError(
                 f"{output} holds a run of another recipe; name another folder, and this one's {state}"
                 " as --after, to go on from it with this recipe."
@@ -64,7 +64,7 @@ def begin(trainer: Trainer, output: Path, after: Path | None) -> None:
         trainer.resume(state)
     elif after:
         trainer.follow(after)
-    written.write_text(recipe)
+    write_json(written, recipe)
 
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
@@ -111,11 +111,11 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     machine = Machine.choose(options.device, options.precision)
     teacher = read_teacher(options.teacher, machine.device) if options.teacher else None
-    trainer = Trainer.start(
-        chosen_recipe(options), [DataFolder.open(folder) for folder in options.data], machine, teacher
-    )
+    recipe = chosen_recipe(options)
+    monitor = open_monitor(options.monitor, recipe)
+    trainer = Trainer.start(recipe, [DataFolder.open(folder) for folder in options.data], machine, teacher)
     begin(trainer, options.output, options.after)
-    monitor, looked = DataFolder.open(options.monitor), time.monotonic()
+    looked = time.monotonic()
     while not trainer.is_over:
         trainer.advance()
         if trainer.is_over or time.monotonic() - looked > 60 * options.every:

@@ -141,14 +141,28 @@ class Trainer:
         save_state(path, learner.network, learner.helpers, self.average.weights, self.optimiser, self.facts())
 
     def resume(self, path: Path) -> None:
-        """Take the run up where it was put aside."""
+        """Take the run up where it was put aside.
+
+        Raises:
+            TrainingError: The state is not of this run, or the run had other data folders.
+        """
         facts = self._load(path)
+        folders = sum(name.startswith("ready") for name in facts)
+        if folders != len(self.sampler.folders):
+            raise TrainingError(
+                f"{path} is of a run on {folders} data folders; name those in the same order after --data, or begin"
+                " another run with this state as --after."
+            )
         self.step, self.images, self.seconds = int(facts["step"]), int(facts["images"]), facts["seconds"]
         self.alone_steps = int(facts["alone_steps"])
         self.sampler.ready = [int(facts[f"ready{number}"]) for number in range(len(self.sampler.folders))]
 
     def follow(self, path: Path) -> None:
-        """Begin a new sitting with all that an earlier run has learned, helpers and optimiser included."""
+        """Begin a new sitting with all that an earlier run has learned, helpers and optimiser included.
+
+        Raises:
+            TrainingError: The state is of another network or of other helpers.
+        """
         self._load(path)
         self.alone_steps = 0
 

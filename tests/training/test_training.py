@@ -18,6 +18,7 @@ from training.data import DataFolder
 from training.labels import Labeller
 from training.learner import Machine, Moment
 from training.metrics import area_under_curve, delta1, inlier_share, pair_errors
+from training.monitor import open_monitor
 from training.optimisation import learning_rate
 from training.recipes import nano, nano_onward, paper, teacher
 from training.trainer import Trainer
@@ -320,10 +321,57 @@ def test_a_finished_run_stays_finished_and_another_recipe_is_refused(tiny_recipe
         run_command("nano", data, tmp_path, "--steps", "2")
 
 
-def test_data_of_another_size_is_told_by_its_arrays(tmp_path):
-    folder = DataFolder.create(tmp_path / "data", 2, side=70, views=3)
+def test_a_data_folder_is_begun_once_and_keeps_its_size(tmp_path):
+    (tmp_path / "data").mkdir()  # one that is empty, or was left before its arrays were whole, is begun
+    folder = DataFolder.begin(tmp_path / "data", 2, side=70, views=3)
     assert folder.images.shape == (2, 3, 70, 70, 3) and folder.depth.shape == (2, 3, 70, 70)
-    assert DataFolder.open(tmp_path / "data").ready() == 0
+    assert folder.ready() == 0
+    folder.report(1)
+    assert DataFolder.begin(tmp_path / "data", 2, side=70, views=3).ready() == 1
+    with pytest.raises(TrainingError, match="2 scenes of 3 views of 70 pixels"):
+        DataFolder.begin(tmp_path / "data", 9, side=70, views=3)
+    with pytest.raises(TrainingError, match="holds no scenes"):
+        DataFolder.open(tmp_path / "typo")
+
+
+def test_a_state_is_taken_whole_and_by_its_own_run_or_refused(start, data, tmp_path):
+    """What is refused has changed nothing, not even in part."""
+    file = tmp_path / "state.safetensors"
+    start("nano").save(file)
+    wider = replace(
+        STUDENT,
+        backbone=replace(STUDENT.backbone, embed_dim=128, num_heads=2),
+        head=replace(STUDENT.head, dim_in=256),
+        cam_enc=CameraEncoderConfig(dim=128, trunk_depth=1, num_heads=1),
+        cam_dec=CameraDecoderConfig(dim_in=256),
+    )
+    run = start("nano", network=wider)
+    before = [p.clone() for p in run.learner.network.parameters()]
+    with pytest.raises(TrainingError, match="another network"):
+        run.follow(file)
+    assert all(torch.equal(p, old) for p, old in zip(run.learner.network.parameters(), before, strict=True))
+    start("nano", helpers=None).save(tmp_path / "bare.safetensors")
+    with pytest.raises(TrainingError, match="other helpers"):
+        start("nano").follow(tmp_path / "bare.safetensors")
+    with pytest.raises(TrainingError, match="1 data folders"):
+        Trainer.start(RECIPES["nano"], [data, data], CPU).resume(file)
+    file.write_bytes(file.read_bytes()[:5000])
+    for path in (file, tmp_path / "typo"):
+        with pytest.raises(TrainingError, match="not whole"):
+            start("nano").resume(path)
+
+
+def test_scenes_that_are_not_there_or_too_small_are_told_before_a_run(data, start, tmp_path):
+    empty = DataFolder.create(tmp_path / "empty", 2, side=84)
+    with pytest.raises(TrainingError, match="No scene of the data is whole"):
+        Trainer.start(RECIPES["nano"], [empty], CPU)
+    batch = Trainer.start(RECIPES["nano"], [empty, data], CPU).sampler.draw(0, 0.0)
+    assert (batch.depth > 0).any()
+    few = DataFolder.create(tmp_path / "few", 2, side=84, views=3)
+    with pytest.raises(TrainingError, match="--side 84 --views 8"):
+        open_monitor(few.folder, RECIPES["nano"])
+    with pytest.raises(TrainingError, match="--side 504 --views 8"):
+        open_monitor(data.folder, paper.RECIPE)
 
 
 def test_checkpoint_loads_strictly_and_holds_the_same_weights(tmp_path):
