@@ -1,7 +1,8 @@
 """Held-out figures of a checkpoint, through the public pipeline: `python -m training.evaluate --model FOLDER`.
 
 Scene `i` has seed HELD_OUT_SEED + i, family i mod 3, camera mode (i div 3) mod 3. Its four pictures are written as PNG
-files three times as large as the network sees them, so that reading and resizing are measured too.
+files three times as large as the network sees them, so that reading and resizing are measured too. These are scenes of
+the ray-caster; `benchmarks/accuracy` measures what the field compares, on others.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from core.types import Reconstruction, Request, View
 from .cameras import MODES, intrinsics
 from .data import HELD_OUT_SEED, Shots, make_plan
 from .metrics import absolute_relative, area_under_curve, delta1, pair_errors
+from .monitor import CHOSEN
 from .raycast import render
 from .scenes import FAMILIES
 
 Array = NDArray[np.floating[Any]]
-CHOSEN = (0, 2, 5, 7)
 SIZE = (126, 84)
 ENLARGEMENT = 3
 GIVEN = "cameras given"
@@ -57,7 +58,7 @@ def draw(seed: int, folder: Path) -> tuple[tuple[View, ...], Shots]:
         views.append(View(path, camera, K))
     small = intrinsics(plan.field_of_view, SIZE)
     images, depths = zip(*(render(scene, camera, small, SIZE) for camera in cameras), strict=True)
-    truth = Shots(np.stack(images), np.stack(depths), cameras, np.repeat(small[None], 4, 0), plan.family, plan.mode)
+    truth = Shots(np.stack(images), np.stack(depths), cameras, np.repeat(small[None], len(cameras), 0), plan.family, plan.mode)
     return tuple(views), truth
 
 
@@ -81,7 +82,7 @@ def score_run(reconstruction: Reconstruction, truth: Shots) -> Score:
 
 def score_floor(truth: Shots) -> Score:
     """What constant depth and cameras that never moved reach."""
-    return score(np.ones_like(truth.depth), np.repeat(np.eye(4)[None], 4, 0), truth)
+    return score(np.ones_like(truth.depth), np.repeat(np.eye(4)[None], len(truth.depth), 0), truth)
 
 
 def row(title: str, scores: Sequence[Score]) -> str:
@@ -109,7 +110,8 @@ def table(runs: dict[str, list[Score]]) -> str:
         lines.append("")
         for name in names:
             for title, scores in runs.items():
-                lines.append(row(f"{name}: {title}", [s for s in scores if key(s) == name]))
+                if some := [s for s in scores if key(s) == name]:
+                    lines.append(row(f"{name}: {title}", some))
     return "\n".join(lines)
 
 

@@ -4,7 +4,8 @@
 needs a second for a small picture, so most are drawn by Blender's Workbench, which needs a twentieth. That one has
 neither bounced light nor shaders: materials are painted once into small textures, of which every scene takes some, and
 light is a studio's with hard shadows. Geometry and cameras are as exact as the benchmark's, whose own scenes have the
-indices below FIRST_INDEX. `--engine cycles` draws scenes as the benchmark does.
+indices below FIRST_INDEX. `--engine cycles` draws scenes as the benchmark does. A folder that was interrupted has, in
+the end, the scenes of one that was not.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def fill(data: DataFolder, first_index: int, engine: str) -> None:
     """Draw a folder's scenes in the order of their indices, going on where an earlier run stopped."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        painted = paint_textures(scratch, first_index + data.ready()) if engine == "workbench" else None
+        painted = paint_textures(scratch, first_index) if engine == "workbench" else None
         for scene in range(data.ready(), len(data.images)):
             data.write(scene, draw(first_index + scene, painted, scratch, data.images.shape[2]))
             data.report(scene + 1)
@@ -186,6 +187,8 @@ def main() -> None:
     parser.add_argument("--first-index", type=int, default=FIRST_INDEX)
     parser.add_argument("--engine", choices=("workbench", "cycles"), default="workbench")
     options = parser.parse_args()
+    if options.first_index < FIRST_INDEX:
+        parser.error(f"indices below {FIRST_INDEX} are the accuracy benchmark's: begin there or later")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     fill(DataFolder.begin(options.folder, options.scenes), options.first_index, options.engine)
 

@@ -1,7 +1,9 @@
 """The student's objective: depth, ray, point, camera and gradient terms, all of them L1.
 
-Source: arXiv 2511.10647 §3.3. Differs: the ray term has the confidence of its own branch, as the published networks
-answer one. What else is not the paper's is an option of `StudentObjective`, off unless a recipe asks for it.
+Source: arXiv 2511.10647 §3.3, which leaves open whether a norm of several numbers is their sum or their mean: here the
+mean, in the camera term of each of its three parts. Differs: the ray term has the confidence of its own branch, as the
+published networks answer one. What else is not the paper's is an option of `StudentObjective`, off unless a recipe asks
+for it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The field's numbers for depth and cameras.
+"""Numbers for depth and cameras that are watched while training; what is published comes from `benchmarks/accuracy`.
 
-Definitions: arXiv 2511.10647 §4 and the evaluation code of its release.
+Definitions: arXiv 2511.10647, its visual geometry benchmark; each pair of cameras as one sees the other (`rel30` in the benchmark's table, which
+explains why the official evaluation's AUC is another number).
 """
 
 from __future__ import annotations
@@ -39,14 +40,15 @@ def absolute_relative(predicted: Array, true: Array) -> float:
 
 
 def angle(cosine: float) -> float:
-    """Degrees."""
+    """Degrees of a cosine, which rounding may have brought beyond ±1."""
     return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
 
 def pair_errors(predicted: Array, true: Array) -> list[tuple[float, float]]:
     """Rotation and translation-direction error, degrees, of all pairs of cameras [V, 4, 4] (world_from_camera).
 
-    The direction's sign is free, as in the official evaluation; without any movement its error is 90°.
+    They are those of the movement from one camera to the other, in the axes of the one: the errors of
+    `benchmarks.accuracy.pose.relative_pair_errors`. The direction's sign is free; without any movement it is 90° off.
     """
     errors = []
     for i, j in combinations(range(len(true)), 2):

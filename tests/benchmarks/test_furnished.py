@@ -37,6 +37,26 @@ def test_pictures_show_the_sky_where_depth_has_none(tmp_path, few_textures):
     assert (shown == (shots.depth == 0)[:, :, ::-1]).mean() < 0.95
 
 
+@pytest.mark.skipif(has_no_graphics(), reason="Workbench draws with libEGL, which is not on this machine")
+def test_an_interrupted_folder_has_the_scenes_of_one_that_was_not(tmp_path, few_textures):
+    whole, resumed = (DataFolder.create(tmp_path / name, 2, side=28) for name in ("whole", "resumed"))
+    furnished.fill(whole, STREET - 1, "workbench")
+    resumed.report(1)
+    furnished.fill(resumed, STREET - 1, "workbench")
+    np.testing.assert_array_equal(resumed.depth[1], whole.depth[1])
+    off = np.abs(resumed.images[1].astype(int) - whole.images[1])
+    assert off.mean() < 1  # Blender dithers
+
+
+def test_the_benchmarks_own_scenes_are_not_drawn_for_training(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "data"
+    monkeypatch.setattr(sys, "argv", ["furnished", "--folder", str(folder), "--scenes", "1", "--first-index", "23"])
+    with pytest.raises(SystemExit):
+        furnished.main()
+    assert "below 100000" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 def test_a_folder_is_gone_on_with(tmp_path, few_textures, monkeypatch):
     monkeypatch.setattr(furnished.rendering, "SAMPLES", 1)
     data = DataFolder.create(tmp_path / "data", 2, side=14)

@@ -12,6 +12,7 @@ from benchmarks.accuracy.pose import (
     ray_error,
     relative_pair_errors,
 )
+from training import metrics
 
 
 def moved(cameras, seed=0):
@@ -80,6 +81,14 @@ def test_the_official_evaluation_says_the_same(some_cameras, shaken):
         np.testing.assert_allclose(ours, errors, atol=1e-4)
         for threshold in THRESHOLDS:
             assert area_under_curve(ours, threshold) == pytest.approx(100 * theirs[f"auc{threshold:02}"], abs=1e-6)
+
+
+def test_what_training_watches_is_the_relative_error(some_cameras, shaken):
+    true = some_cameras(5)
+    found = shaken(true, 0.2, 0.5)
+    watched = metrics.pair_errors(found, true)
+    np.testing.assert_allclose(watched, relative_pair_errors(found, true), atol=1e-5)
+    assert metrics.area_under_curve(watched, 30) == pytest.approx(area_under_curve(np.array(watched), 30))
 
 
 def test_places_and_rays_in_closed_form(some_cameras):

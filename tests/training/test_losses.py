@@ -1,6 +1,7 @@
 """Losses against closed forms: zero at the truth, known values beside it."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from core.geometry.rays import rays_from_cameras
 from core.model.camera_head import CameraEncoding, encode_cameras
 from core.model.dense_head import DenseMaps
-from training.auxiliary import lookup_loss, match_loss, patch_centres, true_matches
+from training.auxiliary import Auxiliary, lookup_loss, match_loss, patch_centres, true_matches
 from training.batches import collate, cut, mean_distance, mirror, near_one, pick, shrink
 from training.config import StudentObjective
 from training.data import make_shots
@@ -44,6 +45,23 @@ def test_batch_is_in_the_first_views_frame_and_unit(batch):
         batch.depth[0].numpy(), batch.world_from_camera[0].double().numpy(), batch.image_from_camera[0].double().numpy()
     )
     assert unit == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_unit_is_the_mean_norm_of_the_points():
+    """Each view sees a ball around the first one's centre from a place of its own; half of the second is unknown."""
+    K = np.repeat(np.array([[[40.0, 0, 21], [0, 40, 14], [0, 0, 1]]]), 2, 0)
+    u, v = np.meshgrid(np.arange(42) + 0.5, np.arange(28) + 0.5)
+    rays = np.stack(((u - 21) / 40, (v - 14) / 40, np.ones_like(u)), -1)
+    cameras = np.repeat(np.eye(4)[None], 2, 0)
+    cameras[1, :3, :3] = np.diag((-1.0, 1.0, -1.0))  # looks back
+    cameras[1, :3, 3] = (0.0, 0.0, 3.0)
+    depth = np.repeat((5.0 / np.linalg.norm(rays, axis=-1))[None], 2, 0)
+    along = (3.0 * rays[..., 2] + np.sqrt(9.0 * rays[..., 2] ** 2 + 40.0 * (rays**2).sum(-1))) / (rays**2).sum(-1)
+    depth[1] = along  # the ball of radius 7, from inside
+    assert mean_distance(depth, cameras, K) == pytest.approx(6.0)
+    depth[1, :, :21] = 0
+    assert mean_distance(depth, cameras, K) == pytest.approx((2 * 5 + 7) / 3)
+    assert mean_distance(0 * depth, cameras, K) == 1.0  # nothing to measure by
 
 
 def test_given_cameras_do_not_depend_on_the_scenes_unit(batch):
@@ -196,6 +214,43 @@ def test_lookup_loss_falls_when_attention_meets_the_match_in_the_reference():
     assert float(lookup_loss(query, key, matches)) == pytest.approx(math.log(10))
     query[0, 1, 3, 0], key[0, 0, 4, 0] = 20.0, 20.0
     assert float(lookup_loss(query, key, matches)) == pytest.approx(0.0, abs=1e-6)
+
+
+def heard(level, **parts):
+    """Helpers whose linear layers hand on what they read, and features whose last level is `level`."""
+    return SimpleNamespace(patch=14, **parts), SimpleNamespace(patches=[(None, level)])
+
+
+def test_patch_depth_is_zero_at_the_truth_and_the_logarithm_of_a_factor(batch):
+    at = torch.tensor([14 * patch + place for patch in range(4) for place in (1, 5, 8, 12)])  # rows of 4 × 4 cells
+    cells = batch.depth[..., at, :][..., [14 * patch + place for patch in range(6) for place in (1, 5, 8, 12)]]
+    guess = cells.unflatten(-2, (4, 4)).unflatten(-1, (6, 4)).movedim(-2, -3).flatten(-2).flatten(2, 3).clamp_min(1e-3)
+    for factor, cost in ((1.0, 0.0), (1.2, math.log(1.2)), (0.5, math.log(2))):
+        value = Auxiliary.patch_depth(*heard((factor * guess).log(), depth=torch.nn.Identity()), batch)
+        assert float(value) == pytest.approx(cost, abs=1e-6)
+
+
+def test_probes_are_asked_for_the_place_in_the_reference_picture(batch):
+    """Worked out patch by patch from the cameras; nothing is asked of the reference itself."""
+    place = torch.full((2, 3, 24, 2), 1e3)
+    asked = 0
+    for scene, view, patch in np.ndindex(2, 3, 24):
+        row, column = 14 * (patch // 6) + 7, 14 * (patch % 6) + 7
+        K = batch.image_from_camera[scene]
+        local = torch.linalg.inv(K[view]) @ torch.tensor((column + 0.5, row + 0.5, 1.0))
+        depth = batch.depth[scene, view, row, column]
+        camera = batch.world_from_camera[scene, view]
+        point = camera[:3, :3] @ (depth * local) + camera[:3, 3]
+        image = K[0] @ point
+        place[scene, view, patch] = 2 * image[:2] / image[2] / torch.tensor(SIZE) - 1
+        asked += bool(view and depth > 0 and point[2] > 0.05 and place[scene, view, patch].abs().max() < 1.2)
+    assert asked > 20
+    centres = patch_centres(batch)
+    for off in (0.0, 0.3):
+        guess = place + off
+        guess[:, 0] = 77.0
+        value = Auxiliary.probing(*heard(guess, probes=[torch.nn.Identity()]), batch, centres)
+        assert float(value) == pytest.approx(off, abs=1e-4)
 
 
 def test_mirrored_scene_projects_to_mirrored_pixels():

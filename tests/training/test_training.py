@@ -15,6 +15,7 @@ from training import recipes, train
 from training.checkpoint import export, read_teacher
 from training.config import Lesson, Recipe, Schedule, StudentObjective, TeacherObjective, TrainingError
 from training.data import DataFolder
+from training.evaluate import Score, table
 from training.labels import Labeller
 from training.learner import Machine, Moment
 from training.metrics import area_under_curve, delta1, inlier_share, pair_errors
@@ -221,9 +222,19 @@ def test_a_step_has_about_the_same_tokens_whatever_views_and_sizes(start):
     assert all(72 <= batch.pictures * batch.depth[0, 0].numel() // 196 <= 180 for batch in batches)
 
 
-def test_cameras_are_given_as_often_as_the_recipe_says():
-    given = [Moment(0, step, 0.0).random().random() < paper.RECIPE.objective.pose_probability for step in range(3000)]
-    assert np.mean(given) == pytest.approx(0.2, abs=0.03)
+def test_cameras_are_given_as_often_as_the_recipe_says(start):
+    """Only from given cameras does the loss reach the encoder that reads them."""
+    run = start("paper", schedule=Schedule(learning_rate=0.0, steps=1000))
+
+    def is_given(step):
+        run.step = step
+        run.advance()
+        return any(p.grad is not None for p in run.learner.network.cam_enc.parameters())
+
+    moments = [Moment(run.recipe.seed, step, 0.0).random().random() < 0.2 for step in range(3000)]
+    assert np.mean(moments) == pytest.approx(0.2, abs=0.03)
+    assert [is_given(step) for step in range(12)] == moments[:12]
+    assert set(moments[:12]) == {False, True}
 
 
 def test_labels_replace_depth_and_leave_everything_else(start):
@@ -386,6 +397,11 @@ def test_checkpoint_loads_strictly_and_holds_the_same_weights(tmp_path):
     for name, ours in network.state_dict().items():
         torch.testing.assert_close(theirs[name], ours.half().float(), rtol=0, atol=0)
     assert (tmp_path / "model.safetensors").stat().st_size <= 16e6
+
+
+def test_the_table_of_a_few_scenes_has_the_kinds_that_were_seen():
+    lines = table({"bare": [Score("room", "orbit", 0.5, 0.2, [(1.0, 2.0)])]}).splitlines()
+    assert [line[:26].strip() for line in lines[1:] if line] == ["bare", "room: bare", "orbit: bare"]
 
 
 def test_metrics_of_the_truth_and_of_known_errors():
