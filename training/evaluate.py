@@ -58,8 +58,8 @@ def draw(seed: int, folder: Path) -> tuple[tuple[View, ...], Shots]:
         views.append(View(path, camera, K))
     small = intrinsics(plan.field_of_view, SIZE)
     images, depths = zip(*(render(scene, camera, small, SIZE) for camera in cameras), strict=True)
-    truth = Shots(np.stack(images), np.stack(depths), cameras, np.repeat(small[None], len(cameras), 0), plan.family, plan.mode)
-    return tuple(views), truth
+    lenses = np.repeat(small[None], len(cameras), 0)
+    return tuple(views), Shots(np.stack(images), np.stack(depths), cameras, lenses, plan.family, plan.mode)
 
 
 def score(depth: Iterable[Array], cameras: Array, truth: Shots) -> Score:

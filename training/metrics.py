@@ -1,7 +1,7 @@
 """Numbers for depth and cameras that are watched while training; what is published comes from `benchmarks/accuracy`.
 
-Definitions: arXiv 2511.10647, its visual geometry benchmark; each pair of cameras as one sees the other (`rel30` in the benchmark's table, which
-explains why the official evaluation's AUC is another number).
+Definitions: arXiv 2511.10647, its visual geometry benchmark; each pair of cameras as one sees the other (`rel30` in our
+benchmark's table; its README says why the official evaluation's AUC is another number).
 """
 
 from __future__ import annotations
