@@ -26,7 +26,7 @@ from . import ROOT
 from .page import draw_page
 from .prediction import MODES, Settings
 from .rendered.folders import scene_name
-from .results import Result, as_json, load_result, report
+from .results import Result, as_json, load_result, report, write_text
 from .scene import Scene
 from .table import table
 
@@ -138,8 +138,8 @@ def results_folder(options: argparse.Namespace) -> Path:
 def _show(results: list[Result], facts: Mapping[str, object], folder: Path) -> None:
     """Write table, JSON and page, and print the table."""
     text = table(results)
-    (folder / "table.txt").write_text(text + "\n", encoding="utf-8")
-    (folder / "results.json").write_text(as_json(report(results, facts)), encoding="utf-8")
+    write_text(folder / "table.txt", text + "\n")
+    write_text(folder / "results.json", as_json(report(results, facts)))
     strips = [folder / "strips" / f"{result.name}.png" for result in results]
     draw_page(strips, f"{facts['model']} on {len(results)} scenes", folder / "page.png")
     draw_page(_worst(results, strips), f"{facts['model']} where its depth is worst", folder / "worst.png")

@@ -28,11 +28,16 @@ class Result:
 
 
 def save_result(result: Result, folder: Path) -> None:
-    """Write one file for a scene, whole or not at all."""
+    """Write one file for a scene."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{result.name}.part"
-    beside.write_text(as_json(asdict(result)), encoding="utf-8")
-    beside.replace(folder / f"{result.name}.json")
+    write_text(folder / f"{result.name}.json", as_json(asdict(result)))
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    beside = file.with_name(f".{file.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
 
 
 def load_result(file: Path) -> Result:

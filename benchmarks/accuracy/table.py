@@ -47,7 +47,7 @@ it; rel30: the same with each pair seen from its own camera; rot, dir: median er
 of the direction of movement; place: mean error of camera centres after alignment, as a part of their spread; ray: mean
 error of what pixels look along. δ1, AbsRel: depth, each view scaled by its median, and "s" all views of a scene by one.
 F1, prec, rec (percent) and Chamfer (in the true unit): the fused surface after alignment of the cameras; scenes where
-nothing was fused count as 0, but not in Chamfer."""
+nothing was fused count as 0, but not in Chamfer; those whose cameras were found in a line, not in place."""
 
 
 def table(results: Sequence[Result]) -> str:

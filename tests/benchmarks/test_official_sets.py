@@ -360,6 +360,8 @@ def test_the_same_hundred_frames_are_drawn():
 
 
 def test_missing_data_is_told(tmp_path):
+    with pytest.raises(ValueError, match="no data set nerf: name some of hiroom"):
+        list(open_sets(tmp_path, ["nerf"]))
     with pytest.raises(FileNotFoundError, match="none of the folders"):
         list(open_sets(tmp_path))
     (tmp_path / "eth3d").mkdir()

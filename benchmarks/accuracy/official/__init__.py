@@ -34,8 +34,10 @@ def open_sets(folder: Path, names: Sequence[str] | None = None) -> Iterator[Scen
 
     Raises:
         FileNotFoundError: A data set that was asked for, or all of them, or their scenes are not there.
-        KeyError: There is no data set of a name.
+        ValueError: There is no data set of a name.
     """
+    if unknown := set(names or ()) - SETS.keys():
+        raise ValueError(f"There is no data set {', '.join(sorted(unknown))}: name some of {', '.join(SETS)}.")
     names = names or [name for name in SETS if (folder / name).is_dir()]
     if not names:
         raise FileNotFoundError(f"{folder} has none of the folders {', '.join(SETS)}: name one that has.")
