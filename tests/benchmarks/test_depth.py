@@ -31,5 +31,8 @@ def test_what_is_not_true_does_not_count_and_what_is_not_predicted_is_wrong():
     score = score_depth([np.array([[1.0, 1.0, np.nan, 9.0, 9.0, 9.0]])], true)
     assert score.delta1 == pytest.approx(2 / 3)
     assert score.absolute_relative == pytest.approx(1 / 3)
+    partly = score_depth([np.array([[1.0, 2.0, 3.0, np.nan, -4.0]])], [np.array([[1.0, 2.0, 3.0, 9.0, 9.0]])])
+    assert partly.delta1 == partly.delta1_scene == pytest.approx(3 / 5)  # medians are of what both know
+    assert partly.absolute_relative == pytest.approx(2 / 5)  # behind the camera is no farther off than nothing
     nothing = score_depth([np.full((1, 6), np.nan)], true)
     assert (nothing.delta1, nothing.absolute_relative) == (0.0, 1.0)

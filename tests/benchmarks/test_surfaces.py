@@ -1,5 +1,7 @@
 """Alignment, fusion and the scores of surfaces: closed forms, and the official evaluation on the same arrays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from official_evaluation import official, turn
@@ -89,6 +91,14 @@ def test_fused_true_depth_is_the_true_surface():
     score = score_surface(points, points + np.array([0.0, 0.0, 0.02]), COARSE)
     assert (score.precision, score.recall, score.f1) == (1.0, 1.0, 1.0)
     assert 0.0 < score.chamfer <= 0.021
+
+
+def test_nothing_is_fused_beyond_the_farthest_depth():
+    cameras = ring()
+    near = replace(COARSE, farthest=4.5)  # between the ball and the wall
+    points = fuse((DepthMap(seen(camera), K, camera) for camera in cameras), near)
+    assert points[:, 2].max() < 4.8
+    assert len(fuse([DepthMap(np.full((48, 64), 9.0), K, np.eye(4))], near)) == 0
 
 
 def test_a_half_pixel_shift_is_no_part_of_fusion():

@@ -123,6 +123,16 @@ def test_the_papers_terms_are_the_closed_forms_of_its_section_3_3(batch):
     assert float(terms["point"]) == pytest.approx(float(points.abs().mean(-1)[known].mean()), rel=1e-5)
 
 
+def test_rays_are_taught_where_depth_is_unknown_and_nothing_else_is(batch):
+    """Cameras look at the sky, too."""
+    sky = type(batch)(batch.images, 0 * batch.depth, batch.world_from_camera, batch.image_from_camera, batch.given)
+    rays = true_rays(batch, 32, 48)
+    output = DenseMaps(batch.depth, torch.full_like(batch.depth, 2.0), None, rays + 0.1, torch.ones_like(rays[..., 0]))
+    terms = dense_objective(output, sky, StudentObjective())
+    assert float(terms.pop("ray")) == pytest.approx(0.1, rel=1e-5)
+    assert all(float(value) == 0 for value in terms.values())
+
+
 def test_weights_multiply_their_terms_and_nothing_else(batch):
     rays = true_rays(batch, 32, 48)
     output = DenseMaps(1.1 * batch.depth, torch.full_like(batch.depth, 1.5), None, rays + 0.1, 1 + rays[..., 0] ** 2)

@@ -50,7 +50,11 @@ class Shots:
 
 
 def make_scene(index: int) -> Shots:
-    """Build the scene of an index in an empty file: family, way of the cameras, and all else follow from it."""
+    """Build the scene of an index in an empty file: family, way of the cameras, and all else follow from it.
+
+    Raises:
+        CrowdedError: No attempt left room for cameras.
+    """
     family = FAMILIES[index % len(FAMILIES)]
     mode = MODES[(index // len(FAMILIES)) % len(MODES)]
     for attempt in range(ATTEMPTS):
@@ -63,7 +67,7 @@ def make_scene(index: int) -> Shots:
         except CrowdedError:
             continue
         return Shots(family, mode, field_of_view, cameras)
-    raise CrowdedError
+    raise CrowdedError(f"No scene {index} ({family}) has room for {VIEWS} cameras; give its stage wider bounds.")
 
 
 def render_scene(index: int, size: tuple[int, int], folder: Path, threads: int = 1) -> None:

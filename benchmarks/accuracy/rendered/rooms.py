@@ -116,10 +116,8 @@ def _furnish(chance: Chance, x: float, y: float) -> None:
 
 def _piece(chance: Chance, side: _Side, along: float) -> None:
     """Put one piece of furniture along a wall."""
-    kind, turn = (
-        chance.pick(("shelf", "shelf", "cabinet", "cabinet", "sofa", "bed", "plant", "lamp", "desk")),
-        side.turn,
-    )
+    kind = chance.pick(("shelf", "shelf", "cabinet", "cabinet", "sofa", "bed", "plant", "lamp", "desk"))
+    turn = side.turn
     if kind == "cabinet":
         high = furniture.cabinet(chance, side.at(along, 0.3), turn)
         chance.pick((furniture.bowl, furniture.stones, furniture.jug))(chance, side.at(along, 0.28, high))
