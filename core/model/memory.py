@@ -2,8 +2,9 @@
 
 Weights are counted exactly. What a run takes beside them is linear in patches, with factors that were fitted to the
 largest resident memory of a process on a CPU in fp32: nano to large, 1 to 64 views, 126 to 1008 pixels, within 10 %
-(`benchmarks/growth.py` measures that again). Graphics cards were never measured. Numpy-free and torch-free,
-since Blender's process asks, too.
+(`benchmarks/growth.py` measures that again). For graphics cards it is what the tensors of a run take at its worst
+moment, counted on tensors without memory (`tests/core/model/test_memory.py`), and a tenth for gaps; no card was ever
+measured. Numpy-free and torch-free, since Blender's process asks, too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _FLOAT = 4
 _SLACK = 32e6  # allocators keep some of what was freed
 _CONVERSIONS = 1.2  # a CPU widens what it computes with
 _SLICED = 12.5  # floats per channel and token in a block of a CPU, where linear layers see some tokens at a time
-_LOCAL, _FFN = 9, {"mlp": 10, "swiglu": 13}  # the same elsewhere: attention and residual; feed-forward
+_WHOLE = {"mlp": (7.7, 5.9), "swiglu": (13.7, 7.9)}  # the same elsewhere, in fp32 and in half precision
+_GAPS = 1.1  # a graphics card's allocator rounds up and keeps holes
 _PICTURE = 18  # bytes per pixel of every view: the picture in bytes and in floats
 
 
@@ -126,8 +128,9 @@ def need(
     networks = [network for network in (model.network, model.metric_network) if network is not None]
     floats = sum(count_weights(network, want_rays=want_rays, with_poses=with_poses) for network in networks)
     halves = sum(_count_backbone(network.backbone) for network in networks) if precision == "mixed" else floats
-    run = max(_run(network, sizes, chunk, device, want_rays=want_rays) for network in networks)
-    run *= _CONVERSIONS if device == "cpu" and precision in ("bf16", "mixed") else 1.0
+    is_low = precision != "fp32"
+    run = max(_run(network, sizes, chunk, device, is_low=is_low, want_rays=want_rays) for network in networks)
+    run *= _GAPS if device != "cpu" else _CONVERSIONS if is_low else 1.0
     weights = _FLOAT * floats - (0 if precision == "fp32" else 2 * halves)
     return Need(weights, int(run), PROGRAM[device])
 
@@ -201,14 +204,16 @@ def _longest_side(model: ModelConfig, sizes: Sequence[Size], room: float, *, wan
     return 0
 
 
-def _run(network: NetworkConfig, sizes: Sequence[Size], chunk: int, device: Device, *, want_rays: bool) -> float:
+def _run(
+    network: NetworkConfig, sizes: Sequence[Size], chunk: int, device: Device, *, is_low: bool, want_rays: bool
+) -> float:
     """Bytes beside the weights: the worse of the last block and the head, which reads four layers of all views."""
     backbone = network.backbone
     patches = sorted((w // backbone.patch_size) * (h // backbone.patch_size) for w, h in sizes)
     some = sum(patches[-chunk:])
     together = sum(patches) if network.joins_views else some
     layers = len(backbone.out_layers) * (2 if backbone.cat_token else 1) * backbone.embed_dim
-    inside = _SLICED if device == "cpu" else _LOCAL + _FFN[backbone.ffn]
+    inside = _SLICED if device == "cpu" else _WHOLE[backbone.ffn][is_low]
     block = inside * backbone.embed_dim + layers
     head = _FLOAT * (layers * together + _head_floats(network.head, backbone.patch_size, want_rays=want_rays) * some)
     weights = 0.9 * _FLOAT * _count_head(network.head)  # convolutions lay theirs out anew

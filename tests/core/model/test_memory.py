@@ -5,17 +5,24 @@ import os
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import networks
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from image_to_scene.core.model.main_memory import main_memory
 from image_to_scene.core.model.memory import advice, count_weights, need, plan, typical_sizes
 from image_to_scene.core.model.presets import PRESETS, ModelConfig
+from image_to_scene.core.model.vision_transformer import ViewGroup
 from image_to_scene.core.model.weights import empty_networks, is_camera_encoder, is_ray_branch, is_used_for_rays
 
 CHILD = Path(__file__).with_name("limited_run.py")
@@ -153,3 +160,70 @@ def test_weights_that_do_not_fit_are_one_sentence(child):
 def test_an_own_model_is_estimated_too():
     model = ModelConfig("mine", "Mine", networks.any_view())
     assert 0 < need(model, [(98, 70)] * 2).weights < 10e6
+
+
+class AllocatedBytes(TorchDispatchMode):
+    """Counts the bytes of the tensors that are alive but for those known before, and the most there ever were."""
+
+    def __init__(self, known):
+        super().__init__()
+        self.now = self.most = 0
+        self.known = set(known)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage()._cdata not in self.known:
+                storage = tensor.untyped_storage()
+                self.known.add(storage._cdata)
+                self.now += storage.nbytes()
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self.free, storage._cdata, storage.nbytes())
+        return result
+
+    def free(self, key, size):
+        self.known.remove(key)
+        self.now -= size
+
+
+class AsOnCard(TorchFunctionMode):
+    """Types as a card's autocast chooses them, and attention as its kernels take memory: for their result alone."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is functional.scaled_dot_product_attention:
+            return torch.empty_like(args[0])
+        kinds = {functional.linear: self.kind, torch.conv2d: self.kind, functional.layer_norm: torch.float32}
+        if kind := kinds.get(func):
+            args = [arg.to(kind) if isinstance(arg, torch.Tensor) else arg for arg in args]
+        return func(*args, **(kwargs or {}))
+
+
+SAME = [(504, 336)] * 40
+MIXED = [(504, 336)] * 20 + [(336, 504)] * 15 + [(252, 252)] * 10
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("model", "sizes"), [("small", SAME), ("giant", MIXED)], ids=["small", "giant"])
+def test_the_estimate_of_a_graphics_card_is_what_its_tensors_take(model, sizes, precision):
+    """The backbone on tensors without memory, in which blocks see all tokens at once, as they do on a card."""
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    network = empty_networks(PRESETS[model])["model."]
+    for module in network.modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+            module.to(kind)
+    weights = {weight.untyped_storage()._cdata for weight in network.parameters()}
+    with AllocatedBytes(weights) as allocated, AsOnCard(kind), torch.no_grad():
+        groups = [
+            ViewGroup(
+                torch.empty(1, sizes.count((w, h)), 3, h, w, device="meta"),
+                tuple(i for i, size in enumerate(sizes) if size == (w, h)),
+            )
+            for w, h in dict.fromkeys(sizes)
+        ]
+        network.encode(groups, reference_view="first")
+    planned = need(PRESETS[model], sizes, device="cuda", precision=precision, head_chunk=1)
+    assert planned.run / 1.1 == pytest.approx(allocated.most, rel=0.1)  # less what is added for gaps
