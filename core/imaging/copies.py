@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 from PIL import Image
@@ -14,6 +15,8 @@ from PIL import Image
 from ..errors import ImageError
 from ..names import short
 from ..types import ByteArray
+
+_RENAMING = threading.Lock()  # Windows refuses when two threads rename to one name at once
 
 
 def write_copy(pixels: ByteArray, source: Path, folder: Path, *of: object) -> Path:
@@ -48,9 +51,10 @@ def write_copy(pixels: ByteArray, source: Path, folder: Path, *of: object) -> Pa
 
 def _replace_png(image: Image.Image, target: Path) -> None:
     """Save beside the target, then rename, so that no half-written file ever has the target's name."""
-    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
+    beside = target.with_name(f"{target.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         image.save(beside, format="PNG", compress_level=1)  # four times faster than the default, about 15 % larger
-        beside.replace(target)
+        with _RENAMING:
+            beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

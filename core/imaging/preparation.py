@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, Progress, View
+from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, View
 from .copies import write_copy
 from .distortion import scaled, straighten
-from .reading import read_kept, read_picture
+from .reading import pixel_count, read_kept, read_picture
 from .resizing import average, resize_area, resize_cubic
+from .threads import in_order
 
 Size = tuple[int, int]
 
@@ -53,7 +55,7 @@ def prepare_views(
     copies: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[PreparedView]:
-    """Read every view and bring it to model size, one picture in memory at a time.
+    """Read every view and bring it to model size, a few pictures in memory at a time.
 
     Args:
         views: The views, in order; pictures only (`inputs.gather` turns movies into pictures).
@@ -62,19 +64,17 @@ def prepare_views(
         mixed_sizes: `keep` and `auto` leave every view whole; `crop` cuts all to the smallest height and the smallest
             width about their centres, as the official code does.
         copies: An existing folder for upright and straightened copies of pictures. None: no copies are written.
-        on_progress: Called after each picture.
+        on_progress: Called after each picture, in order.
 
     Returns:
         One prepared view per view.
 
     Raises:
-        ImageError: A picture or mask cannot be read, or a copy not be written.
+        ImageError: A picture or mask cannot be read, or a copy not be written; that of the first such view.
     """
-    prepared = []
-    for index, view in enumerate(views):
-        prepared.append(_prepare(view, resolution, patch_size, copies))
-        if on_progress:
-            on_progress(Progress("Reading pictures", index + 1, len(views)))
+    prepare = partial(_prepare, resolution=resolution, patch_size=patch_size, copies=copies)
+    largest = max(map(_pixels_held, views), default=0)
+    prepared = in_order(prepare, views, largest, "Reading pictures", on_progress)
     return _cropped_to_smallest(prepared) if mixed_sizes == "crop" else prepared
 
 
@@ -97,6 +97,12 @@ def model_sizes(source: Size, resolution: int, patch_size: int = 14) -> tuple[Si
 def _whole_patches(side: int, patch_size: int) -> int:
     """The nearest multiple, a tie going up, and at least one patch."""
     return max(1, (2 * side + patch_size) // (2 * patch_size)) * patch_size
+
+
+def _pixels_held(view: View) -> int:
+    """The pixels of a view's larger file; as many again for a mask, and for a lens, whose floats take as much."""
+    files = [view.path] if view.mask is None else [view.path, view.mask.path]
+    return max(map(pixel_count, files)) * (1 + (view.mask is not None) + (view.distortion is not None))
 
 
 def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) -> PreparedView:

@@ -28,8 +28,9 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
-from ..types import ByteArray, FloatArray, Mask, OnProgress, Progress
+from ..types import ByteArray, FloatArray, Mask, OnProgress
 from .flaws import UnreadableError, complaint, refuse_non_files
+from .threads import in_order
 
 # Only formats that Pillow decodes itself: EPS, for one, would start another program.
 _FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI")
@@ -76,12 +77,9 @@ def check_pictures(
     Raises:
         ImageError: At least one cannot; the sentence names every such file and what is wrong with it.
     """
-    flaws = dict(flaws or {})
-    for index, path in enumerate(paths):
-        if flaw := _flaw(path):
-            flaws[path] = flaw
-        if on_progress:
-            on_progress(Progress("Checking pictures", index + 1, len(paths)))
+    largest = max(map(pixel_count, paths), default=0)
+    found = in_order(_flaw, paths, largest, "Checking pictures", on_progress)
+    flaws = {**(flaws or {}), **{path: flaw for path, flaw in zip(paths, found, strict=True) if flaw}}
     if flaws:
         raise ImageError(complaint(flaws))
 
@@ -143,12 +141,20 @@ def upright_size(path: Path) -> tuple[int, int]:
         ImageError: The file is missing, broken or of an unknown kind.
     """
     try:
-        with _opened(path) as image:
+        with warnings.catch_warnings(action="ignore"), _opened(path) as image:
             width, height = image.size
             is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
     return (height, width) if is_turned else (width, height)
+
+
+def pixel_count(path: Path) -> int:
+    """How many pixels a picture has by its header; 0 where it cannot be read."""
+    try:
+        return math.prod(upright_size(path))
+    except ImageError:
+        return 0
 
 
 def same_shape(first: Sequence[float], second: Sequence[float]) -> bool:
@@ -172,8 +178,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture and turn every failure of its decoder, until it is closed, into `UnreadableError`."""
     try:
         refuse_non_files(path)
-        # Pillow warns of odd EXIF and of large pictures; neither is wrong.
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_formats()) as image:
+        with Image.open(path, formats=_formats()) as image:
             yield image
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000

@@ -16,6 +16,9 @@ from image_to_scene.core.errors import ImageError
 from image_to_scene.core.imaging.copies import write_copy
 from image_to_scene.core.imaging.reading import check_pictures, read_picture, upright_size
 
+# Pillow's, of damaged files: they are silenced for all pictures of a run together, not by what reads a single one.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
 R, G, B, W, K, Y = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (255, 255, 0)
 UPRIGHT = np.array([[R, G, B], [W, K, Y]], np.uint8).repeat(16, axis=0).repeat(16, axis=1)  # no symmetry at all
 
