@@ -154,6 +154,10 @@ def test_gradient_loss_of_a_ramp_is_its_slope_and_ignores_offsets():
     assert float(gradient_loss(ramp, true, mask)) == pytest.approx(0.1)
     assert float(gradient_loss(ramp, true, mask, near=0.3)) == pytest.approx(0.1 / 1.3)
     assert float(gradient_loss(true + 3, true, mask)) == 0
+    step = true + 3.0 * (torch.arange(7) > 3)  # counts as its nearer side does, whichever that is
+    for true_step in (step, step.flip(-1)):
+        flat = torch.ones_like(true_step)
+        assert float(gradient_loss(flat, true_step, mask, near=1.0)) == pytest.approx(3 / 6 / (1 + 1))
     hole = mask.clone()
     hole[..., 3] = False
     jump = true + 5.0 * (torch.arange(7) == 3)
@@ -265,7 +269,8 @@ def test_probes_are_asked_for_the_place_in_the_reference_picture(batch):
 
 def test_mirrored_scene_projects_to_mirrored_pixels():
     shots = make_shots(1, chosen=(0, 3), size=SIZE)
-    _, depth, cameras = mirror(shots.images, shots.depth, shots.world_from_camera)
+    images, depth, cameras = mirror(shots.images, shots.depth, shots.world_from_camera)
+    np.testing.assert_array_equal(images, shots.images[:, :, ::-1])
     np.testing.assert_allclose(np.linalg.det(cameras[:, :3, :3]), 1.0)
     row, column = 30, 20
     assert depth[0, row, SIZE[0] - 1 - column] == shots.depth[0, row, column]
@@ -305,6 +310,10 @@ def test_a_smaller_picture_shows_the_same():
     assert np.mean(np.abs(depth - small.depth)[known] < 0.05 * small.depth[known]) > 0.9  # but for edges
     assert np.mean(np.abs(images.astype(float) - small.images)) < 6
     assert shrink(small.images, small.depth, K, 42)[0] is small.images
+    third = make_shots(4, chosen=(0, 5), size=(28, 28))  # of three pixels the middle one has the same centre
+    _, depth, K = shrink(large.images, large.depth, large.image_from_camera, 28)
+    np.testing.assert_allclose(K, third.image_from_camera)
+    np.testing.assert_allclose(depth, third.depth, rtol=1e-4)
 
 
 def test_cut_takes_the_middle():
