@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/reconstruct.py [--quick] [--rounds 3] [--photos 8]
 
-The first table divides the processor time of a whole run among its stages: checking and reading pictures (decoding,
-resizing), loading the model, predicting, geometry; and says the peak memory of the process beside that planned. The
-second is a real worker, asked for one small picture: by the clock and by its processor time until it is up, until torch
-is there, until the model is loaded, until the answer, then the same a second time. Weights are random, in a folder.
+The first table is a real worker, asked for one small picture: by the clock and by its processor time until it is up,
+until torch is there, until the model is loaded, until the answer, then the same a second time. The second divides a
+whole run among its stages: checking and reading pictures (decoding, resizing), loading the model, predicting, geometry;
+all on one thread, and beside it as a worker runs, on all cores. It says the peak memory of the process, too, beside
+that planned. Weights are random, in a folder.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/core/model")]
 
@@ -30,7 +33,7 @@ from machine import RESULTS, facts, say, write_photos  # noqa: E402
 
 from image_to_scene.core.model.memory import plan  # noqa: E402
 from image_to_scene.core.model.presets import PRESETS  # noqa: E402
-from image_to_scene.core.types import Progress, Request, View  # noqa: E402
+from image_to_scene.core.types import FloatArray, Progress, Request, View  # noqa: E402
 from image_to_scene.core.worker.client import Worker  # noqa: E402
 from image_to_scene.core.worker.protocol import ErrorMessage, ProgressMessage, ResultMessage  # noqa: E402
 
@@ -47,19 +50,22 @@ def checkpoint() -> Path:
 
 
 def run_once(model: Path, photos: list[Path]) -> dict[str, Any]:
-    """Reconstruct in this process; processor seconds by stage, and its peak memory."""
-    started = time.process_time()
+    """Reconstruct in this process; (clock, processor) seconds by stage, its peak memory and its threads."""
     import torch
 
+    from image_to_scene.core.imaging import threads
     from image_to_scene.core.model import prediction
     from image_to_scene.core.pipeline import Session
 
-    torch.set_num_threads(1)
-    seconds, last = {"Importing": time.process_time() - started}, time.process_time()
+    if "OMP_NUM_THREADS" in os.environ:
+        torch.set_num_threads(1)
+        threads._MOST_THREADS = 1
+    seconds: dict[str, FloatArray] = {}
+    last = clocks()
 
     def count(stage: str) -> None:
         nonlocal last
-        now = time.process_time()
+        now = clocks()
         seconds[stage], last = seconds.get(stage, 0.0) + now - last, now
 
     def load(*arguments: Any, **options: Any) -> Any:
@@ -77,7 +83,14 @@ def run_once(model: Path, photos: list[Path]) -> dict[str, Any]:
     with patch.object(prediction, "load_model", load):
         Session().reconstruct(Request(tuple(map(View, photos)), model=str(model)), hear)
     count("Building geometry")
-    return {"seconds": seconds, "peak": _status("VmHWM")}
+    reading = threads.thread_count(len(photos), SIZE[0] * SIZE[1])
+    told = {stage: value.tolist() for stage, value in seconds.items()}
+    return {"seconds": told, "peak": _status("VmHWM"), "threads": (torch.get_num_threads(), reading)}
+
+
+def clocks() -> FloatArray:
+    """The clock and this process's processor time, seconds."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def _status(name: str) -> int:
@@ -87,19 +100,33 @@ def _status(name: str) -> int:
 
 
 def report_run(model: Path, photos: list[Path], rounds: int) -> None:
-    """Print the shares of the stages."""
+    """Print the shares of the stages, on one thread and on all cores, by alternating runs."""
     command = [sys.executable, __file__, "--child", str(model), *map(str, photos)]
-    done = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(rounds)]
-    told = [json.loads(one.stdout.splitlines()[-1]) for one in done]
-    whole = [sum(one["seconds"].values()) - one["seconds"]["Importing"] for one in told]
-    say(f"\n{len(photos)} photos of {SIZE[0]} × {SIZE[1]} to a Reconstruction: {median(whole):.2f} s")
-    for stage in told[0]["seconds"]:
-        values = [one["seconds"][stage] for one in told]
-        say(f"  {stage:20}{median(values):7.2f} s ({min(values):.2f}–{max(values):.2f})")
-    shares = [sum(one["seconds"][stage] for stage in PREPARING) / total for one, total in zip(told, whole, strict=True)]
+    free = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    told: list[list[dict[str, Any]]] = [[], []]
+    for _ in range(rounds):
+        for side, environment in zip(told, (free | {"OMP_NUM_THREADS": "1"}, free), strict=True):
+            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+            side.append(json.loads(done.stdout.splitlines()[-1]))
     planned = plan(PRESETS["small"], [(504, 336)] * len(photos)).need.total
-    say(f"  pictures take {median(shares):.1%} of it ({min(shares):.1%}–{max(shares):.1%})")
-    say(f"  peak memory {told[0]['peak'] / 1e6:.0f} MB; the network's plan says {planned / 1e6:.0f} MB")
+    say(f"\n{len(photos)} photos of {SIZE[0]} × {SIZE[1]} to a Reconstruction, by the clock and its processor time")
+    for side in told:
+        network, reading = side[0]["threads"]
+        say(f"{network} threads for the network, {reading} for reading pictures" if network > 1 else "one thread")
+        report_side(side)
+        say(f"  peak memory {side[0]['peak'] / 1e6:.0f} MB; the network's plan says {planned / 1e6:.0f} MB")
+
+
+def report_side(told: list[dict[str, Any]]) -> None:
+    """Print the medians of some runs of one kind, and the share of pictures in each."""
+    stages = list(told[0]["seconds"])
+    seconds = np.array([[one["seconds"][stage] for stage in stages] for one in told])  # [run, stage, clock]
+    whole = seconds.sum(1)
+    for name, (clock, processor) in zip([*stages, "all"], [*np.median(seconds, 0), np.median(whole, 0)], strict=True):
+        say(f"  {name:20}{clock:7.2f} s {processor:7.2f} s")
+    shares = seconds[:, [stages.index(stage) for stage in PREPARING]].sum(1) / whole
+    for of, share in zip(("the clock", "the processors"), shares.T, strict=True):
+        say(f"  pictures take {np.median(share):.1%} of {of} ({share.min():.1%}–{share.max():.1%})")
 
 
 def report_start(model: Path, photo: Path, rounds: int) -> None:
