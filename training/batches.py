@@ -18,13 +18,12 @@ from torch.nn import functional
 
 from core.geometry.cameras import invert_rigid, normalise_for_tokens
 from core.model.camera_head import CameraEncoding, encode_cameras
+from core.model.prediction import DEVIATION, MEAN
 
 from .config import Lesson, Recipe, TrainingError
 from .data import DataFolder
 
 Array = NDArray[np.floating[Any]]
-MEAN = np.array((0.485, 0.456, 0.406), np.float32)
-DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ def truth(images: NDArray[np.float32], depth: Array, cameras: Array, K: Array) -
     unit = mean_distance(depth, cameras, K)
     given = normalise_for_tokens(cameras)
     cameras[:, :3, 3] /= unit
-    pixels = np.moveaxis((images - MEAN) / DEVIATION, -1, 1)
+    pixels = np.moveaxis((images - np.asarray(MEAN, np.float32)) / np.asarray(DEVIATION, np.float32), -1, 1)
     return tuple(
         np.ascontiguousarray(a, np.float32) for a in (pixels, depth.astype(np.float32) / unit, cameras, K, given)
     )

@@ -47,6 +47,13 @@ def test_batch_is_in_the_first_views_frame_and_unit(batch):
     assert unit == pytest.approx(1.0, abs=1e-5)
 
 
+def test_pictures_come_to_the_network_as_the_pipeline_brings_them(batch):
+    """Checked against the published numbers of its backbone: mean and deviation of red, green and blue."""
+    red, green, blue = make_shots(0, chosen=(0,), size=SIZE).images[0, 11, 23] / 255
+    wanted = ((red - 0.485) / 0.229, (green - 0.456) / 0.224, (blue - 0.406) / 0.225)
+    np.testing.assert_allclose(batch.images[0, 0, :, 11, 23], wanted, rtol=1e-5)
+
+
 def test_the_unit_is_the_mean_norm_of_the_points():
     """Each view sees a ball around the first one's centre from a place of its own; half of the second is unknown."""
     K = np.repeat(np.array([[[40.0, 0, 21], [0, 40, 14], [0, 0, 1]]]), 2, 0)
