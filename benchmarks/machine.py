@@ -70,6 +70,17 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
+def forget_peak() -> None:
+    """Let the system (Linux) count the largest resident memory anew."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def resident(which: str) -> float:
+    """MiB of this process' memory on Linux: `VmRSS` now, `VmHWM` at most."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024
+
+
 def write_photos(folder: Path, count: int, size: tuple[int, int] = (4242, 2828)) -> list[Path]:
     """Write JPEGs of (width, height) as large as a camera's: smooth shapes with grain, sampled 4:2:0, with EXIF.
 
