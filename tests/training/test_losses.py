@@ -1,6 +1,7 @@
 """Losses against closed forms: zero at the truth, known values beside it."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -219,6 +220,8 @@ def test_matches_of_a_view_with_itself_moved_nowhere_are_the_identity(batch):
     known = centres.known[:, 0]
     own = torch.arange(24).expand(2, 24)
     assert bool((matches[:, 0, 1][known] == own[known]).all())
+    nearer = replace(twice, depth=twice.depth * torch.tensor((1.0, 0.5))[:, None, None])  # something in between
+    assert bool((true_matches(nearer, patch_centres(nearer)) == -1).all())
 
 
 def test_match_loss_of_no_knowledge_is_the_logarithm_of_the_patches():
