@@ -6,8 +6,14 @@ import gc
 import sys
 
 # How torch's allocators word it where they raise a plain RuntimeError (CPU on Linux and Windows, MPS, driver calls);
-# the last is what oneDNN, which computes a CPU's convolutions, makes of it.
-_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")
+# the last two are what oneDNN, which computes a CPU's convolutions, and cuBLAS and cuDNN make of it.
+_WORDS = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "could not create a primitive",
+    "status_alloc_failed",
+)
 
 FAILURES = (RuntimeError, MemoryError)
 """What memory that ran out can come as; `is_out_of_memory` tells it from others of these classes."""

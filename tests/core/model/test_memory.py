@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 
 from image_to_scene.core.model.main_memory import main_memory
 from image_to_scene.core.model.memory import advice, count_weights, need, plan, typical_sizes
+from image_to_scene.core.model.out_of_memory import is_out_of_memory
 from image_to_scene.core.model.presets import PRESETS, ModelConfig
 from image_to_scene.core.model.vision_transformer import ViewGroup
 from image_to_scene.core.model.weights import empty_networks, is_camera_encoder, is_ray_branch, is_used_for_rays
@@ -160,6 +161,22 @@ def test_weights_that_do_not_fit_are_one_sentence(child):
 def test_an_own_model_is_estimated_too():
     model = ModelConfig("mine", "Mine", networks.any_view())
     assert 0 < need(model, [(98, 70)] * 2).weights < 10e6
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_memory_that_ran_out_is_told_from_other_errors(error, expected):
+    assert is_out_of_memory(error) == expected
 
 
 class AllocatedBytes(TorchDispatchMode):
