@@ -31,7 +31,7 @@ import torch
 from image_to_scene.core.errors import OutOfMemoryError
 from image_to_scene.core.model.device import choose_device
 from image_to_scene.core.model.main_memory import main_memory
-from image_to_scene.core.model.memory import count_weights, need
+from image_to_scene.core.model.memory import Setup, count_weights, need
 from image_to_scene.core.model.out_of_memory import FAILURES, is_out_of_memory, release_memory
 
 WARM, TIMED = 2, 5
@@ -192,7 +192,7 @@ def room(device: str) -> float:
 def planned(model: str, options: argparse.Namespace) -> float:
     """Bytes that the plan says; on a card without what torch takes beside its tensors, as in the peaks."""
     sizes = [tuple(options.size[::-1])] * options.views
-    size = need(sides.PRESETS[model], sizes, device=options.device, precision=options.precision)
+    size = need(sides.PRESETS[model], sizes, Setup(options.device, options.precision))
     return float(size.weights + size.run + (size.program if options.device == "cpu" else 0))
 
 

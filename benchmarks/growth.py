@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import conftest  # noqa: E402, F401 - makes the checkout importable as `image_to_scene`
 from machine import RESULTS, facts, say  # noqa: E402
 
-from image_to_scene.core.model.memory import need, plan  # noqa: E402
+from image_to_scene.core.model.memory import Setup, need, plan  # noqa: E402
 from image_to_scene.core.model.presets import PRESETS  # noqa: E402
 
 CHILD = ROOT / "tests/core/model/limited_run.py"
@@ -42,6 +42,7 @@ CASES: list[Case] = [
 ]
 QUICK: list[Case] = [*(("nano", views, (126, 84)) for views in (1, 4, 16, 64)), ("nano", 8, (252, 168))]
 PAPER, CARDS = 4000, (8, 16, 24, 80)  # views; GB
+CARD = Setup("cuda", "bf16")
 
 
 def run(case: Case) -> dict[str, Any]:
@@ -85,9 +86,7 @@ def most_views(model: str, card: int) -> int:
     low, high = 0, 1 << 15
     while high - low > 1:
         middle = (low + high) // 2
-        fits = plan(
-            PRESETS[model], [(504, 336)] * middle, device="cuda", precision="bf16", total=int(card * 0.95e9)
-        ).fits
+        fits = plan(PRESETS[model], [(504, 336)] * middle, CARD, total=int(card * 0.95e9)).fits
         low, high = (middle, high) if fits else (low, middle)
     return low
 
@@ -97,7 +96,7 @@ def report_paper() -> None:
     say(f"\non paper, never measured: {PAPER} views at 504 × 336 in bf16, and the most views that fit")
     say(f"{'model':8}{'memory':>9}{'linear':>10}{'attention':>11}  " + "".join(f"{f'{c} GB':>8}" for c in CARDS))
     for model in ("small", "base", "large", "giant"):
-        total = need(PRESETS[model], [(504, 336)] * PAPER, device="cuda", precision="bf16", head_chunk=1).total
+        total = need(PRESETS[model], [(504, 336)] * PAPER, CARD, head_chunk=1).total
         linear, attention = flop(model, PAPER, 864)
         views = "".join(f"{most_views(model, card):8}" for card in CARDS)
         say(f"{model:8}{total / 1e9:6.0f} GB{linear:5.0f} TFLOP{attention / 1e3:6.0f} PFLOP  {views}")

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..core.model.config import ModelConfig
-from ..core.model.memory import plan, typical_sizes
+from ..core.model.memory import Setup, plan, typical_sizes
 from ..core.model.presets import megabytes
 from ..core.types import Device, Precision
 from . import inputs, models
@@ -56,23 +56,15 @@ def needs_of(model: str, settings: Any) -> Needs | None:
     views = max(1, sum(inputs.count(item) for item in settings.pictures))
     precision = _precision(kind, settings.precision)
     want_rays = settings.pose_source == "ray_map" or settings.point_source == "rays"
-    size = _size(config, views, settings.resolution or None, kind, precision, total, want_rays=want_rays)
+    setup = Setup(kind, precision, want_rays, with_poses=any(item.camera for item in settings.pictures))
+    size = _size(config, views, settings.resolution or None, setup, total)
     return Needs(size, name, total)
 
 
 @lru_cache(maxsize=64)
-def _size(
-    model: ModelConfig,
-    views: int,
-    resolution: int | None,
-    device: Device,
-    precision: Precision,
-    total: int,
-    *,
-    want_rays: bool,
-) -> int:
+def _size(model: ModelConfig, views: int, resolution: int | None, setup: Setup, total: int) -> int:
     sizes = typical_sizes(model, views if model.has_poses else 1, resolution)
-    return plan(model, sizes, device=device, precision=precision, total=total, want_rays=want_rays).need.total
+    return plan(model, sizes, setup, total=total).need.total
 
 
 def _precision(device: Device, chosen: Precision) -> Precision:

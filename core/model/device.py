@@ -71,10 +71,11 @@ def describe_device(device: Device = "auto") -> DeviceFacts:
     kind = choose_device(device).device
     if kind == "cuda":
         free, total = torch.cuda.mem_get_info()
-        return DeviceFacts(kind, torch.cuda.get_device_name(), total, free)
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # torch's own, to be taken again
+        return DeviceFacts(kind, torch.cuda.get_device_name(), total, free + kept)
     if kind == "mps":
         total = torch.mps.recommended_max_memory()
-        return DeviceFacts(kind, "Apple GPU", total, max(0, total - torch.mps.driver_allocated_memory()))
+        return DeviceFacts(kind, "Apple GPU", total, max(0, total - torch.mps.current_allocated_memory()))
     return DeviceFacts(kind, "CPU", *main_memory())
 
 

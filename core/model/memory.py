@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ..types import Device, Precision
 from .config import BackboneConfig, HeadConfig, ModelConfig, NetworkConfig
@@ -33,6 +34,23 @@ _SLICED = 12.5  # floats per channel and token in a block of a CPU, where linear
 _WHOLE = {"mlp": (7.7, 5.9), "swiglu": (13.7, 7.9)}  # the same elsewhere, in fp32 and in half precision
 _GAPS = 1.1  # a graphics card's allocator rounds up and keeps holes
 _PICTURE = 18  # bytes per pixel of every view: the picture in bytes and in floats
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where and how a run is done."""
+
+    device: Device = "cpu"
+    """Never `auto`."""
+    precision: Precision = "fp32"
+    """Of matrix products, never `auto`."""
+    want_rays: bool = False
+    """Whether rays are asked for."""
+    with_poses: bool = False
+    """Whether cameras are given."""
+
+
+CPU: Final = Setup()
 
 
 @dataclass(frozen=True)
@@ -62,77 +80,44 @@ class Need:
         return self.weights + self.run + self.program
 
 
-def plan(
-    model: ModelConfig,
-    sizes: Sequence[Size],
-    *,
-    device: Device = "cpu",
-    precision: Precision = "fp32",
-    total: int = 0,
-    free: int = 0,
-    want_rays: bool = False,
-    with_poses: bool = False,
-) -> Plan:
+def plan(model: ModelConfig, sizes: Sequence[Size], setup: Setup = CPU, *, total: int = 0, free: int = 0) -> Plan:
     """Choose as many views at once for the head as make it fastest, or as fit.
 
     Args:
         model: Which one.
         sizes: One for every view.
-        device: Where it runs, never `auto`.
-        precision: Of matrix products, never `auto`.
+        setup: Where and how.
         total: Bytes of the device, where nothing is loaded yet; 0: unknown.
         free: Bytes that are left, where the weights are loaded; 0: unknown.
-        want_rays: Whether rays are asked for.
-        with_poses: Whether cameras are given.
     """
-    chunk = HEAD_CHUNK[device if device != "auto" else "cpu"]
+    chunk = HEAD_CHUNK[setup.device]
     while True:
-        size = need(
-            model,
-            sizes,
-            device=device,
-            precision=precision,
-            head_chunk=chunk,
-            want_rays=want_rays,
-            with_poses=with_poses,
-        )
+        size = need(model, sizes, setup, head_chunk=chunk)
         fits = (not total or size.total <= total) and (not free or size.run <= free)
         if fits or chunk == 1:
             return Plan(chunk, size, fits)
         chunk = (chunk + 1) // 2
 
 
-def need(
-    model: ModelConfig,
-    sizes: Sequence[Size],
-    *,
-    device: Device = "cpu",
-    precision: Precision = "fp32",
-    head_chunk: int | None = None,
-    want_rays: bool = False,
-    with_poses: bool = False,
-) -> Need:
+def need(model: ModelConfig, sizes: Sequence[Size], setup: Setup = CPU, *, head_chunk: int | None = None) -> Need:
     """Estimate what a run takes.
 
     Args:
         model: Which one.
         sizes: One for every view.
-        device: Where it runs, never `auto`.
-        precision: Of matrix products, never `auto`.
+        setup: Where and how.
         head_chunk: Views that pass through the head at once. None: `HEAD_CHUNK`.
-        want_rays: Whether rays are asked for.
-        with_poses: Whether cameras are given.
     """
-    device = device if device != "auto" else "cpu"
-    chunk = head_chunk or HEAD_CHUNK[device]
+    chunk = head_chunk or HEAD_CHUNK[setup.device]
     networks = [network for network in (model.network, model.metric_network) if network is not None]
-    floats = sum(count_weights(network, want_rays=want_rays, with_poses=with_poses) for network in networks)
-    halves = sum(_count_backbone(network.backbone) for network in networks) if precision == "mixed" else floats
-    is_low = precision != "fp32"
-    run = max(_run(network, sizes, chunk, device, is_low=is_low, want_rays=want_rays) for network in networks)
-    run *= _GAPS if device != "cpu" else _CONVERSIONS if is_low else 1.0
-    weights = _FLOAT * floats - (0 if precision == "fp32" else 2 * halves)
-    return Need(weights, int(run), PROGRAM[device])
+    parts = {"want_rays": setup.want_rays, "with_poses": setup.with_poses}
+    floats = sum(count_weights(network, **parts) for network in networks)
+    halves = sum(_count_backbone(network.backbone) for network in networks) if setup.precision == "mixed" else floats
+    is_low = setup.precision != "fp32"
+    run = max(_run(network, sizes, chunk, setup) for network in networks)
+    run *= _GAPS if setup.device != "cpu" else _CONVERSIONS if is_low else 1.0
+    weights = _FLOAT * floats - (2 * halves if is_low else 0)
+    return Need(weights, int(run), PROGRAM[setup.device])
 
 
 def typical_sizes(model: ModelConfig, views: int, resolution: int | None) -> list[Size]:
@@ -142,7 +127,7 @@ def typical_sizes(model: ModelConfig, views: int, resolution: int | None) -> lis
     return [(width, max(1, round(0.75 * width / patch)) * patch)] * views
 
 
-def advice(model: ModelConfig, sizes: Sequence[Size], device: str, free: int, *, want_rays: bool = False) -> str:
+def advice(model: ModelConfig, sizes: Sequence[Size], device: str, free: int, setup: Setup = CPU) -> str:
     """Say why a run did not fit and what would.
 
     Args:
@@ -150,13 +135,13 @@ def advice(model: ModelConfig, sizes: Sequence[Size], device: str, free: int, *,
         sizes: One for every view.
         device: What to call the device.
         free: Bytes that a run can take; 0: unknown.
-        want_rays: Whether rays were asked for.
+        setup: Where and how it was tried.
     """
     width, height = max(sizes, key=lambda size: size[0] * size[1])
-    whole = _needed(model, sizes, want_rays=want_rays)
+    whole = _needed(model, sizes, setup)
     room = min(free, SHARE * whole) if free else SHARE * whole
-    views = _most_views(model, sizes, room, want_rays=want_rays)
-    longest = _longest_side(model, sizes, room, want_rays=want_rays)
+    views = _most_views(model, sizes, room, setup)
+    longest = _longest_side(model, sizes, room, setup)
     remedies = [f"{views} pictures"] if 0 < views < len(sizes) else []
     remedies += [f"a resolution of {longest}"] if longest else []
     fits = f"choose at most {' or '.join(remedies)}, or a smaller model" if remedies else "choose a smaller model"
@@ -182,40 +167,39 @@ def count_weights(network: NetworkConfig, *, want_rays: bool = False, with_poses
     return count
 
 
-def _needed(model: ModelConfig, sizes: Sequence[Size], *, want_rays: bool) -> int:
+def _needed(model: ModelConfig, sizes: Sequence[Size], setup: Setup) -> int:
     """What a run takes beside the weights when it takes as little as it can."""
-    return need(model, sizes, head_chunk=1, want_rays=want_rays).run
+    return need(model, sizes, setup, head_chunk=1).run
 
 
-def _most_views(model: ModelConfig, sizes: Sequence[Size], room: float, *, want_rays: bool) -> int:
+def _most_views(model: ModelConfig, sizes: Sequence[Size], room: float, setup: Setup) -> int:
     """How many of the largest views fit; all count where views do not see one another."""
     ordered = sorted(sizes, reverse=True)
-    fitting = (n for n in range(len(sizes), 0, -1) if _needed(model, ordered[:n], want_rays=want_rays) <= room)
+    fitting = (n for n in range(len(sizes), 0, -1) if _needed(model, ordered[:n], setup) <= room)
     return next(fitting, 0)
 
 
-def _longest_side(model: ModelConfig, sizes: Sequence[Size], room: float, *, want_rays: bool) -> int:
+def _longest_side(model: ModelConfig, sizes: Sequence[Size], room: float, setup: Setup) -> int:
     """The highest resolution in whole patches at which all views fit; 0: none."""
     patch, longest = model.patch_size, max(max(size) for size in sizes)
     for side in range(longest - patch, patch - 1, -patch):
         scaled = [(max(patch, w * side // longest), max(patch, h * side // longest)) for w, h in sizes]
-        if _needed(model, scaled, want_rays=want_rays) <= room:
+        if _needed(model, scaled, setup) <= room:
             return side
     return 0
 
 
-def _run(
-    network: NetworkConfig, sizes: Sequence[Size], chunk: int, device: Device, *, is_low: bool, want_rays: bool
-) -> float:
+def _run(network: NetworkConfig, sizes: Sequence[Size], chunk: int, setup: Setup) -> float:
     """Bytes beside the weights: the worse of the last block and the head, which reads four layers of all views."""
     backbone = network.backbone
     patches = sorted((w // backbone.patch_size) * (h // backbone.patch_size) for w, h in sizes)
     some = sum(patches[-chunk:])
     together = sum(patches) if network.joins_views else some
     layers = len(backbone.out_layers) * (2 if backbone.cat_token else 1) * backbone.embed_dim
-    inside = _SLICED if device == "cpu" else _WHOLE[backbone.ffn][is_low]
+    inside = _SLICED if setup.device == "cpu" else _WHOLE[backbone.ffn][setup.precision != "fp32"]
     block = inside * backbone.embed_dim + layers
-    head = _FLOAT * (layers * together + _head_floats(network.head, backbone.patch_size, want_rays=want_rays) * some)
+    own = _head_floats(network.head, backbone.patch_size, want_rays=setup.want_rays)
+    head = _FLOAT * (layers * together + own * some)
     weights = 0.9 * _FLOAT * _count_head(network.head)  # convolutions lay theirs out anew
     pictures = _PICTURE * backbone.patch_size**2 * sum(patches)
     return _SLACK + pictures + max(_FLOAT * block * together, head + weights)

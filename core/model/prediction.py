@@ -32,7 +32,7 @@ from .camera_head import CameraEncoding, encode_cameras, image_from_encoding, wo
 from .config import ModelConfig
 from .dense_head import DenseMaps
 from .device import Choice, choose_device, describe_device
-from .memory import advice, plan
+from .memory import Setup, advice, plan
 from .network import Network
 from .out_of_memory import FAILURES, is_out_of_memory, release_memory
 from .vision_transformer import ViewGroup
@@ -103,7 +103,8 @@ class Model:
         """
         device = describe_device(self.choice.device)  # before, since allocators do not give everything back afterwards
         sizes = [(image.shape[1], image.shape[0]) for image in pixels]
-        with _memory_sentence(lambda: advice(self.config, sizes, device.name, device.free, want_rays=want_rays)):
+        setup = Setup(*self.choice, want_rays, world_from_camera is not None)
+        with _memory_sentence(lambda: advice(self.config, sizes, device.name, device.free, setup)):
             encoding = None
             if world_from_camera is not None and self.config.takes_poses:
                 encoding = _encode(pixels, world_from_camera, image_from_camera)
@@ -113,7 +114,7 @@ class Model:
             with torch.inference_mode(), _autocast(self.choice.device, self.choice.dtype):
                 networks = [self._checkpoint.networks[prefix] for prefix in self._prefixes]
                 groups = group_by_size(pixels, torch.device(self.choice.device))
-                chunk = head_chunk or self._chunk(sizes, device.free, want_rays=want_rays)
+                chunk = head_chunk or plan(self.config, sizes, setup, free=device.free).head_chunk
                 run = _Run(networks, groups, chunk, progress, self.choice)
                 views, reference = run.predict(encoding, reference_view, want_rays=want_rays)
         self._check_numbers(views)
@@ -129,12 +130,6 @@ class Model:
                     f"The model {self.config.title!r} gave no numbers for picture {index + 1}, so its weights may be "
                     f"damaged: {remedy}download them again."
                 )
-
-    def _chunk(self, sizes: Sequence[tuple[int, int]], free: int, *, want_rays: bool) -> int:
-        """Views that pass through the head at once where nobody has chosen."""
-        kind, precision = self.choice
-        planned = plan(self.config, sizes, device=kind, precision=precision, free=free, want_rays=want_rays)
-        return planned.head_chunk
 
     @property
     def _prefixes(self) -> list[str]:

@@ -14,7 +14,7 @@ from drawing import Layout
 from loopback_hub import LoopbackHub
 
 from image_to_scene.core.errors import WeightsError
-from image_to_scene.core.model.memory import plan, typical_sizes
+from image_to_scene.core.model.memory import Setup, plan, typical_sizes
 from image_to_scene.core.model.presets import PRESETS, megabytes
 from image_to_scene.core.worker.client import Worker
 from image_to_scene.core.worker.protocol import DeviceMessage
@@ -172,7 +172,7 @@ def test_the_device_is_looked_at_without_a_run(worker_python, settings):
 def test_a_run_that_will_not_fit_is_known_before(settings):
     devices["auto"] = DeviceMessage(1, "cuda", "A card", 8_000_000_000, 7_000_000_000)
     needs, base = needs_of("base", settings), PRESETS["base"]
-    planned = plan(base, typical_sizes(base, 1, None), device="cuda", precision="bf16", total=8_000_000_000)
+    planned = plan(base, typical_sizes(base, 1, None), Setup("cuda", "bf16"), total=8_000_000_000)
     assert needs.text == f"Memory: about {megabytes(planned.need.total)} of 8.0 GB"
     assert not needs.is_too_much
     for i in range(8):

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from image_to_scene.core.model.main_memory import main_memory
-from image_to_scene.core.model.memory import advice, count_weights, need, plan, typical_sizes
+from image_to_scene.core.model.memory import Setup, advice, count_weights, need, plan, typical_sizes
 from image_to_scene.core.model.out_of_memory import is_out_of_memory
 from image_to_scene.core.model.presets import PRESETS, ModelConfig
 from image_to_scene.core.model.vision_transformer import ViewGroup
@@ -74,7 +74,7 @@ models = st.sampled_from([PRESETS["small"], PRESETS["giant"], PRESETS["metric"],
 def test_more_never_needs_less(model, views, resolution, want_rays):
     def run(views, resolution, chunk=8):
         sizes = typical_sizes(model, views, resolution)
-        return need(model, sizes, head_chunk=chunk, want_rays=want_rays).run
+        return need(model, sizes, Setup(want_rays=want_rays), head_chunk=chunk).run
 
     assert run(views, resolution) <= run(views + 1, resolution)
     assert run(views, resolution) <= run(views, resolution + 14)
@@ -117,10 +117,10 @@ def test_a_plan_takes_fewer_at_once_only_where_more_do_not_fit(model, views, res
     sizes = typical_sizes(model, views, resolution)
 
     def total(chunk):
-        return need(model, sizes, device="cuda", precision="bf16", head_chunk=chunk).total
+        return need(model, sizes, Setup("cuda", "bf16"), head_chunk=chunk).total
 
     room = int(part * total(8))
-    planned = plan(model, sizes, device="cuda", precision="bf16", total=room)
+    planned = plan(model, sizes, Setup("cuda", "bf16"), total=room)
     assert planned.need.total == total(planned.head_chunk)
     assert planned.fits == (total(1) <= room)
     assert planned.fits == (planned.need.total <= room)
@@ -242,5 +242,5 @@ def test_the_estimate_of_a_graphics_card_is_what_its_tensors_take(model, sizes, 
             for w, h in dict.fromkeys(sizes)
         ]
         network.encode(groups, reference_view="first")
-    planned = need(PRESETS[model], sizes, device="cuda", precision=precision, head_chunk=1)
+    planned = need(PRESETS[model], sizes, Setup("cuda", precision), head_chunk=1)
     assert planned.run / 1.1 == pytest.approx(allocated.most, rel=0.1)  # less what is added for gaps
