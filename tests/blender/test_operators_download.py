@@ -183,3 +183,12 @@ def test_a_run_that_will_not_fit_is_known_before(settings):
     assert needs_of("giant", settings).is_too_much
     settings.precision = "fp32"
     assert needs_of("giant", settings).size > needs_of("large", settings).size > needs_of("base", settings).size
+
+
+def test_given_cameras_count_what_reads_them(settings):
+    item, sizes = settings.pictures.add(), typical_sizes(PRESETS["base"], 1, None)
+    alone, given = (plan(PRESETS["base"], sizes, Setup(with_poses=is_given)).need for is_given in (False, True))
+    settings.device, item.path = "cpu", "1.png"
+    before = needs_of("base", settings).size
+    item.camera = bpy.data.objects.new("known", bpy.data.cameras.new("known"))
+    assert needs_of("base", settings).size - before == given.weights - alone.weights > 0
