@@ -6,7 +6,8 @@ Every operation is timed by itself and counted for the stage that called it: a b
 On a CPU that is the processor's time on one thread, so that a busy machine changes little; on other devices it is the
 clock's, with a wait after each operation. FLOP are those of matrix products, attention and convolutions; bytes are what
 operations read and write, each tensor once. The limit is the time that these FLOP and bytes would take at the machine's
-own rates, measured in the same run (a large matrix product, a 3 × 3 convolution, a copy), operation by operation.
+own rates in the type that an operation gives, measured in the same run (a large matrix product, a 3 × 3 convolution, a
+copy), operation by operation.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,7 +70,7 @@ class Work:
 class Recorder(TorchDispatchMode):
     """Times operations and counts them for their stage."""
 
-    def __init__(self, rates: Rates, clock: Callable[[], float]) -> None:
+    def __init__(self, rates: Mapping[torch.dtype, Rates], clock: Callable[[], float]) -> None:
         super().__init__()
         self.rates, self.clock, self.modules = rates, clock, ModuleTracker()
         self.stages: dict[str, Work] = defaultdict(Work)
@@ -92,11 +93,12 @@ class Recorder(TorchDispatchMode):
             return result
         flop = FLOP.get(func._overloadpacket)
         count = flop(*args, **(kwargs or {}), out_val=result) if flop else 0.0
-        leaves = (leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor))
+        leaves = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
         size = sum({leaf.data_ptr(): _bytes(leaf) for leaf in leaves}.values())
-        kind = _kind(func, bool(flop))
+        kind, results = _kind(func, bool(flop)), [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        rates = self.rates.get(results[0].dtype if results else torch.float32, self.rates[torch.float32])
         for work in (self.stages[_stage(self.modules.parents)], self.operators[str(func._overloadpacket)]):
-            work.add(kind, seconds, count, size, self.rates)
+            work.add(kind, seconds, count, size, rates)
         return result
 
 
@@ -174,7 +176,8 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(1)
     clock = time.thread_time if options.device == "cpu" else sides.wall
-    rates = measure_rates(options.device, sides.DTYPES[options.precision], clock)
+    types = {torch.float32, sides.DTYPES[options.precision]}
+    rates = {dtype: measure_rates(options.device, dtype, clock) for dtype in types}
     pixels = sides.networks.pictures([tuple(options.size)] * options.views)
     with sides.scratch() as folder:
         checkpoint = sides.write_checkpoint(Path(folder), options.model)
@@ -198,7 +201,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def record(predict: sides.Side, rates: Rates, clock: Callable[[], float]) -> Recorder:
+def record(predict: sides.Side, rates: Mapping[torch.dtype, Rates], clock: Callable[[], float]) -> Recorder:
     """Run once; in inference mode a linear layer would be one operation of unknown size."""
     inference_mode, torch.inference_mode = torch.inference_mode, torch.no_grad  # type: ignore[misc]
     try:
@@ -211,12 +214,17 @@ def record(predict: sides.Side, rates: Rates, clock: Callable[[], float]) -> Rec
 
 def report(record: Recorder, options: argparse.Namespace) -> None:
     """Print one measurement."""
-    rates, height, width = record.rates, *options.size
+    height, width = options.size
     print(
         f"{options.side}, {options.model}, {options.views} views at {width} × {height}, {options.precision} on "
-        f"{options.device}; measured here: products {rates.product / 1e9:.0f} GFLOP/s, convolutions "
-        f"{rates.convolution / 1e9:.0f} GFLOP/s, copies {rates.copy / 1e9:.1f} GB/s\n"
+        f"{options.device}; measured here:"
     )
+    for dtype, rates in record.rates.items():
+        print(
+            f"{str(dtype).removeprefix('torch.')}: products {rates.product / 1e9:.0f} GFLOP/s, convolutions "
+            f"{rates.convolution / 1e9:.0f} GFLOP/s, copies {rates.copy / 1e9:.1f} GB/s"
+        )
+    print()
     everything = _sum(record.stages)
     for title, works in (("stage", record.stages), ("operator", record.operators)):
         print(f"{title:32}{'ms':>8} {'share':>6}" + "".join(f"{kind:>12}" for kind in KINDS), end="")
