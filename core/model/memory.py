@@ -9,6 +9,7 @@ measured. Numpy-free and torch-free, since Blender's process asks, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -183,10 +184,15 @@ def _longest_side(model: ModelConfig, sizes: Sequence[Size], room: float, setup:
     """The highest resolution in whole patches at which all views fit; 0: none."""
     patch, longest = model.patch_size, max(max(size) for size in sizes)
     for side in range(longest - patch, patch - 1, -patch):
-        scaled = [(max(patch, w * side // longest), max(patch, h * side // longest)) for w, h in sizes]
+        scaled = [(_whole(w * side / longest, patch), _whole(h * side / longest, patch)) for w, h in sizes]
         if _needed(model, scaled, setup) <= room:
             return side
     return 0
+
+
+def _whole(length: float, patch: int) -> int:
+    """Whole patches, rounded up: a picture may become a little longer, but what is advised must fit."""
+    return math.ceil(length / patch) * patch
 
 
 def _run(network: NetworkConfig, sizes: Sequence[Size], chunk: int, setup: Setup) -> float:

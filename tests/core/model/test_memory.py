@@ -95,7 +95,7 @@ def test_advice_is_less_than_what_failed_and_fits(model, views, resolution, part
     if found := re.search(r"resolution of (\d+)", text):
         lower = int(found[1])
         assert lower < max(sizes[0])
-        assert need(model, typical_sizes(model, views, lower), head_chunk=1).run <= (free or 1e18) * 1.1  # rounding
+        assert need(model, typical_sizes(model, views, lower), head_chunk=1).run <= (free or 1e18)
 
 
 @on_linux
