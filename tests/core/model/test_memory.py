@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from image_to_scene.core.model.main_memory import main_memory
+from image_to_scene.core.model.main_memory import container_memory, main_memory
 from image_to_scene.core.model.memory import Setup, advice, count_weights, need, plan, typical_sizes
 from image_to_scene.core.model.out_of_memory import is_out_of_memory
 from image_to_scene.core.model.presets import PRESETS, ModelConfig
@@ -102,6 +102,17 @@ def test_advice_is_less_than_what_failed_and_fits(model, views, resolution, part
 def test_the_system_s_memory_is_told():
     memory = main_memory()
     assert 2**28 < memory.free <= memory.total
+
+
+@pytest.mark.parametrize(("taken", "free"), [("300", 800), ("2000", 0)])
+def test_a_container_has_what_its_limit_leaves(tmp_path, taken, free):
+    files = {"memory.max": "1000\n", "memory.current": f"{taken}\n", "memory.stat": "anon 5\ninactive_file 100\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert container_memory(tmp_path) == (1000, free)
+    (tmp_path / "memory.max").write_text("max\n")
+    with pytest.raises(ValueError, match="max"):
+        container_memory(tmp_path)
 
 
 @on_linux
