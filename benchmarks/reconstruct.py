@@ -34,6 +34,7 @@ from machine import RESULTS, facts, say, write_photos  # noqa: E402
 from image_to_scene.core.model.memory import plan  # noqa: E402
 from image_to_scene.core.model.presets import PRESETS  # noqa: E402
 from image_to_scene.core.types import FloatArray, Progress, Request, View  # noqa: E402
+from image_to_scene.core.worker.child import NUMPY_ALONE  # noqa: E402
 from image_to_scene.core.worker.client import Worker  # noqa: E402
 from image_to_scene.core.worker.protocol import ErrorMessage, ProgressMessage, ResultMessage  # noqa: E402
 
@@ -105,7 +106,7 @@ def report_run(model: Path, photos: list[Path], rounds: int) -> None:
     free = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     told: list[list[dict[str, Any]]] = [[], []]
     for _ in range(rounds):
-        for side, environment in zip(told, (free | {"OMP_NUM_THREADS": "1"}, free), strict=True):
+        for side, environment in zip(told, (free | {"OMP_NUM_THREADS": "1"}, free | NUMPY_ALONE), strict=True):
             done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
             side.append(json.loads(done.stdout.splitlines()[-1]))
     planned = plan(PRESETS["small"], [(504, 336)] * len(photos)).need.total

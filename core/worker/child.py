@@ -28,6 +28,10 @@ LONGEST_LINE: Final = 1 << 24  # bytes; far above what the worker says of thousa
 
 NO_MORE: Final = b""  # ends the writing thread
 
+NUMPY_ALONE: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""Pictures are read on several threads, in which numpy's small products would wait for threads of their own: twice as
+long in all. Torch has other ones."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -109,7 +113,8 @@ def environment(scratch: str, inherited: Mapping[str, str] = os.environ) -> dict
         scratch: The folder for temporary files.
         inherited: The parent's environment.
     """
-    return clean_environment(inherited) | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
+    scratches = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
+    return NUMPY_ALONE | clean_environment(inherited) | scratches
 
 
 def _write(commands: SimpleQueue[bytes], pipe: IO[bytes]) -> None:
