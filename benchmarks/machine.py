@@ -76,9 +76,10 @@ def forget_peak() -> None:
 
 
 def resident(which: str) -> float:
-    """MiB of this process' memory on Linux: `VmRSS` now, `VmHWM` at most."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024
+    """MiB of this process' memory on Linux: `VmRSS` now, `VmHWM` at most; 0 elsewhere."""
+    file = Path("/proc/self/status")
+    lines = file.read_text(encoding="ascii").splitlines() if file.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(which)), 0.0)
 
 
 def write_photos(folder: Path, count: int, size: tuple[int, int] = (4242, 2828)) -> list[Path]:

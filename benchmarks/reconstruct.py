@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/core/model")]
 
 import conftest  # noqa: E402, F401 - makes the checkout importable as `image_to_scene`
-from machine import RESULTS, facts, say, write_photos  # noqa: E402
+from machine import RESULTS, facts, resident, say, write_photos  # noqa: E402
 
 from image_to_scene.core.model.memory import plan  # noqa: E402
 from image_to_scene.core.model.presets import PRESETS  # noqa: E402
@@ -86,18 +86,12 @@ def run_once(model: Path, photos: list[Path]) -> dict[str, Any]:
     count("Building geometry")
     reading = threads.thread_count(len(photos), SIZE[0] * SIZE[1])
     told = {stage: value.tolist() for stage, value in seconds.items()}
-    return {"seconds": told, "peak": _status("VmHWM"), "threads": (torch.get_num_threads(), reading)}
+    return {"seconds": told, "peak": resident("VmHWM") * 2**20, "threads": (torch.get_num_threads(), reading)}
 
 
 def clocks() -> FloatArray:
     """The clock and this process's processor time, seconds."""
     return np.array([time.perf_counter(), time.process_time()])
-
-
-def _status(name: str) -> int:
-    file = Path("/proc/self/status")
-    lines = file.read_text(encoding="ascii").splitlines() if file.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
 
 
 def report_run(model: Path, photos: list[Path], rounds: int) -> None:

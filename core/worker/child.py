@@ -109,6 +109,8 @@ class Child:
 def environment(scratch: str, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The child's environment: the parent's, cleaned as `runtime.processes.clean_environment` says.
 
+    Where it does not say how many threads numpy takes, that is one.
+
     Args:
         scratch: The folder for temporary files.
         inherited: The parent's environment.

@@ -106,6 +106,7 @@ def test_the_environment_is_scrubbed(runner, monkeypatch):
     monkeypatch.setenv("PYTHONSTARTUP", "/nowhere/x.py")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("HF_HOME", "/a home")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     answer = runner.run("reconstruction")[-1]
     assert isinstance(answer, ResultMessage), answer
     seen = answer.facts[0]["environment"]
