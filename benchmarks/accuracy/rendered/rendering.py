@@ -42,6 +42,7 @@ class Shots:
     """A scene, in Blender now, and what it was made from."""
 
     family: Family
+    stage: Stage
     mode: Mode
     field_of_view: float
     """Radians across the picture's width."""
@@ -66,7 +67,7 @@ def make_scene(index: int) -> Shots:
             cameras = take_cameras(stage, mode, field_of_view, VIEWS, chance)
         except CrowdedError:
             continue
-        return Shots(family, mode, field_of_view, cameras)
+        return Shots(family, stage, mode, field_of_view, cameras)
     raise CrowdedError(f"No scene {index} ({family}) has room for {VIEWS} cameras; give its stage wider bounds.")
 
 

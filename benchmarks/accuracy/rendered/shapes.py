@@ -13,6 +13,7 @@ import numpy as np
 from mathutils import Vector, noise
 
 from .chance import Chance
+from .solids import FLAT, SOLIDS, Kind, Solid
 
 Place = tuple[float, float, float]
 UV = "metres"
@@ -29,7 +30,8 @@ def box(
         vertex.co = Vector((vertex.co.x * size[0], vertex.co.y * size[1], (vertex.co.z + 0.5) * size[2]))
     if bevel:
         bmesh.ops.bevel(body, geom=body.edges[:], offset=bevel, segments=3, profile=0.7, affect="EDGES")
-    return _added(body, at, material, turn)
+    solid = Solid(Kind.BOX, (0.0, 0.0, 0.5 * size[2]), (0.5 * size[0], 0.5 * size[1], 0.5 * size[2]))
+    return _added(body, at, material, turn, [solid])
 
 
 def turned(
@@ -50,7 +52,11 @@ def turned(
             face = list(dict.fromkeys(corners))
             if len(face) > 2:
                 body.faces.new(face).smooth = True
-    return _added(body, at, material, turn)
+    cones = [
+        Solid(Kind.CONE, (0.0, 0.0, 0.5 * (low[1] + high[1])), (low[0], high[0], 0.5 * (high[1] - low[1]) or FLAT))
+        for low, high in pairwise(profile)
+    ]
+    return _added(body, at, material, turn, cones)
 
 
 def rough(
@@ -74,7 +80,7 @@ def rough(
         vertex.co = Vector([vertex.co[axis] * radii[axis] for axis in range(3)])
     for face in body.faces:
         face.smooth = True
-    return _added(body, at, material, chance.between(0.0, 2 * math.pi))
+    return _added(body, at, material, chance.between(0.0, 2 * math.pi), [Solid(Kind.BALL, (0.0, 0.0, 0.0), radii)])
 
 
 def curtain(
@@ -91,7 +97,8 @@ def curtain(
     for low, high in pairwise(rows):
         for index in range(count):
             body.faces.new((low[index], low[index + 1], high[index + 1], high[index])).smooth = True
-    return _added(body, at, material, turn)
+    cloth = Solid(Kind.BOX, (0.0, 0.0, 0.5 * size[1]), (0.5 * size[0], deep, 0.5 * size[1]))
+    return _added(body, at, material, turn, [cloth])
 
 
 def ground(
@@ -109,7 +116,8 @@ def ground(
         )
     for face in body.faces:
         face.smooth = True
-    return _added(body, at, material, 0.0)
+    plain = Solid(Kind.BOX, (0.0, 0.0, -FLAT), (0.5 * size[0], 0.5 * size[1], FLAT))
+    return _added(body, at, material, 0.0, [plain])
 
 
 def roof(size: Place, at: Place, material: bpy.types.Material) -> bpy.types.Object:
@@ -119,7 +127,7 @@ def roof(size: Place, at: Place, material: bpy.types.Material) -> bpy.types.Obje
     corners = [body.verts.new(c) for c in ((-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0), (-x, 0, z), (x, 0, z))]
     for face in ((0, 1, 5, 4), (2, 3, 4, 5), (1, 2, 5), (3, 0, 4), (3, 2, 1, 0)):
         body.faces.new([corners[index] for index in face])
-    return _added(body, at, material, 0.0)
+    return _added(body, at, material, 0.0, [Solid(Kind.GABLE, (0.0, 0.0, 0.0), (x, y, z))])
 
 
 def wall(
@@ -171,7 +179,9 @@ def _angles() -> list[float]:
     return [2.0 * math.pi * index / SEGMENTS for index in range(SEGMENTS)]
 
 
-def _added(body: bmesh.types.BMesh, at: Place, material: bpy.types.Material, turn: float) -> bpy.types.Object:
+def _added(
+    body: bmesh.types.BMesh, at: Place, material: bpy.types.Material, turn: float, solids: Sequence[Solid]
+) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("shape")
     body.normal_update()
     body.to_mesh(mesh)
@@ -180,6 +190,7 @@ def _added(body: bmesh.types.BMesh, at: Place, material: bpy.types.Material, tur
     mesh.materials.append(material)
     item = bpy.data.objects.new("shape", mesh)
     item.location, item.rotation_euler = at, (0.0, 0.0, turn)
+    item[SOLIDS] = [number for solid in solids for number in (solid.kind, *solid.centre, *solid.size)]
     link(item)
     return item
 
@@ -189,17 +200,14 @@ def _project(mesh: bpy.types.Mesh, offset: Place) -> None:
 
     With the place of the thing, in its own axes, as offset, parts of one wall go together and no two things are alike.
     """
-    count = len(mesh.vertices)
-    points = np.empty(3 * count, np.float32)
+    points, normals = np.empty(3 * len(mesh.vertices), np.float32), np.empty(3 * len(mesh.polygons), np.float32)
     mesh.vertices.foreach_get("co", points)
-    corners = np.empty(len(mesh.loops), np.int32)
+    mesh.polygons.foreach_get("normal", normals)
+    corners, sides = np.empty(len(mesh.loops), np.int32), np.empty(len(mesh.polygons), np.int32)
     mesh.loops.foreach_get("vertex_index", corners)
+    mesh.polygons.foreach_get("loop_total", sides)
+    along = np.abs(normals.reshape(-1, 3)).argmax(axis=1)
+    across = np.repeat(np.array(((1, 2), (0, 2), (0, 1)))[along], sides, axis=0)
+    placed = points.reshape(-1, 3)[corners] + np.array(offset, np.float32)
     layer: Any = mesh.uv_layers.new(name=UV)
-    uv = np.empty((len(corners), 2), np.float32)
-    placed = points.reshape(-1, 3) + np.array(offset, np.float32)
-    for face in mesh.polygons:
-        along = int(np.argmax([abs(face.normal[axis]) for axis in range(3)]))
-        across = ((1, 2), (0, 2), (0, 1))[along]
-        chosen = range(face.loop_start, face.loop_start + face.loop_total)
-        uv[chosen] = placed[corners[chosen]][:, across]
-    layer.data.foreach_set("uv", uv.reshape(-1))
+    layer.data.foreach_set("uv", np.take_along_axis(placed, across, axis=1).reshape(-1))
