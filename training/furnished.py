@@ -1,199 +1,222 @@
-"""Pictures of furnished scenes: those of the accuracy benchmark, of other seeds.
+"""Pictures of furnished scenes from a catalogue (`compose.py`), with surfaces and exposure by chance.
 
-`python -m training.furnished --folder DATA --scenes 1500` may run while training starts, as `training.data` may. Cycles
-needs a second for a small picture, so most are drawn by Blender's Workbench, which needs a twentieth. That one has
-neither bounced light nor shaders: materials are painted once into small textures, of which every scene takes some, and
-light is a studio's with hard shadows. Geometry and cameras are as exact as the benchmark's, whose own scenes have the
-indices below FIRST_INDEX. `--engine cycles` draws scenes as the benchmark does. A folder that was interrupted has, in
-the end, the scenes of one that was not.
+`python -m training.furnished --scenes SCENES --folder DATA` draws eight views of a scene at a time, on the graphics
+card where there is one, else on the processor. Depth is exact; light is that of `path_tracer.py`. `--rounds 2` draws
+all scenes twice, each time with other surfaces. A folder that was interrupted has, in the end, the scenes of one that
+was not.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
-import os
-import sys
-import tempfile
-from collections.abc import Mapping
+import math
+import multiprocessing
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import bpy
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-import benchmarks.accuracy  # noqa: F401 - makes the package importable
-from benchmarks.accuracy.rendered import materials, rendering
-from benchmarks.accuracy.rendered.cameras import intrinsics
-from benchmarks.accuracy.rendered.chance import Chance
-from benchmarks.accuracy.rendered.rays import Rays
-from benchmarks.accuracy.rendered.shapes import UV
+from .cameras import intrinsics
+from .catalogue import Composition, files, read, read_textures
+from .compiled import card, compiled
+from .data import SIDE, VIEWS, DataFolder, Shots
+from .path_tracer import GROUP, Tables, blend_pixel, draw_pixel
+from .solids import CONE, GABLE
 
-from .data import SIDE, DataFolder, Shots
-
-FIRST_INDEX: Final = 100_000
-TEXTURES: Final = 16
-"""Of each kind of material."""
-TEXTURE_SIDE: Final = 128
-"""Pixels of a metre."""
-KINDS: Final = (
-    *("wood", "planks", "bricks", "tiles", "plaster", "wallpaper", "cloth", "carpet", "stone", "paving"),
-    *("asphalt", "grass", "ceramic", "metal", "paint", "fruit", "white", "print", "pane"),
-)
-FINER: Final = 2
-"""Times as many pixels are drawn on a side, since Workbench takes the nearest one of a texture from afar."""
-STUDIOS: Final = ("Default", "studio.sl", "outdoor.sl", "paint.sl", "basic.sl")
+Array = NDArray[np.floating[Any]]
+Draw = Callable[[Tables, Array, Array, int], tuple[Array, Array]]
+"""Tables, world_from_camera [V, 4, 4], focal lengths [V] in pixels, side → light [V, H, W, 3] and depth [V, H, W]."""
+LARGE: Final = 1.5
+"""Metres."""
+THREADS: Final = 128
+"""Of a block on the card."""
 log = logging.getLogger(__name__)
 
 
-def paint_textures(folder: Path, seed: int) -> Mapping[str, list[Path]]:
-    """Draw materials of every kind, a square metre each, as pictures in a folder."""
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene, chance = _easel(), Chance(seed)
-    painted: dict[str, list[Path]] = {kind: [] for kind in KINDS}
-    for kind in KINDS:
-        for number in range(TEXTURES):
-            material = getattr(materials, {"print": "print_"}.get(kind, kind))(chance)
-            _shine(material)
-            bpy.data.objects["canvas"].data.materials[0] = material  # type: ignore[union-attr, attr-defined]
-            path = folder / f"{kind}_{number}.png"
-            scene.render.filepath = str(path)
-            bpy.ops.render.render(write_still=True)
-            bpy.data.materials.remove(material)
-            painted[kind].append(path)
-    return painted
+def dress(scene: Composition, textures: NDArray[np.uint8], random: np.random.Generator) -> Tables:
+    """Give every material a texture of its kind, a tint and a place on it, and bring solids to the world.
+
+    Args:
+        scene: What is drawn.
+        textures: [kinds, variants, S, S, 3] as in `path_tracer.Tables`.
+        random: Chooses.
+    """
+    count, variants = len(scene.materials), textures.shape[1]
+    chosen = variants * scene.materials[:, 0] + random.integers(variants, size=count)
+    tint = np.exp(random.normal(0.0, 0.2, (count, 1)) + random.normal(0.0, 0.06, (count, 3)))
+    shift = random.random((count, 2))
+    materials = np.column_stack((chosen, tint, scene.materials[:, 1:], shift)).astype(np.float32)
+    flat = textures.reshape(-1, *textures.shape[2:])
+    solids = in_world(scene)
+    return Tables(solids, bounding_balls(solids), materials, flat, scene.lights, scene.sky)
 
 
-def _easel() -> Any:
-    """Make a scene in which a camera sees a square metre and nothing else, one sample a pixel."""
-    scene: Any = bpy.context.scene
-    mesh: Any = bpy.data.meshes.new("canvas")
-    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], [], [(0, 1, 2, 3)])
-    mesh.uv_layers.new(name=UV).data.foreach_set("uv", (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0))
-    mesh.materials.append(None)
-    scene.collection.objects.link(bpy.data.objects.new("canvas", mesh))
-    data: Any = bpy.data.cameras.new("camera")
-    data.type, data.ortho_scale = "ORTHO", 1.0
-    scene.camera = bpy.data.objects.new("camera", data)
-    scene.camera.location = (0.5, 0.5, 1.0)
-    scene.collection.objects.link(scene.camera)
-    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 2, False
-    scene.render.resolution_x = scene.render.resolution_y = TEXTURE_SIDE
-    scene.render.threads_mode, scene.render.threads = "FIXED", 1
-    scene.view_settings.view_transform = "Standard"
-    return scene
+def in_world(scene: Composition) -> Array:
+    """[N, 17] solids as `path_tracer.Tables` has them, large ones first: they would make every ball large."""
+    place = scene.solids[:, 0].astype(int)
+    world_from_object = scene.objects[place, :12].reshape(-1, 3, 4)
+    turns = world_from_object[:, :, :3].transpose(0, 2, 1)
+    shifts = -np.einsum("nij,nj->ni", turns, world_from_object[:, :, 3]) - scene.solids[:, 2:5]
+    solid_from_world = np.concatenate((turns, shifts[:, :, None]), axis=2).reshape(-1, 12)
+    parts = (scene.solids[:, 1], solid_from_world, scene.solids[:, 5:8], scene.objects[place, 12])
+    solids = np.column_stack(parts).astype(np.float32)
+    return solids[np.argsort(reach(solids)[1] < LARGE, kind="stable")]
 
 
-def _shine(material: Any) -> None:
-    """Let a surface show its colour whatever the light."""
-    tree = material.node_tree
-    shader = tree.nodes["Principled BSDF"]
-    emission = tree.nodes.new("ShaderNodeEmission")
-    links = shader.inputs["Base Color"].links
-    if links:
-        tree.links.new(links[0].from_socket, emission.inputs["Color"])
-    else:
-        emission.inputs["Color"].default_value = shader.inputs["Base Color"].default_value
-    output = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
-    tree.links.new(emission.outputs[0], output.inputs["Surface"])
+def reach(solids: Array) -> tuple[Array, Array]:
+    """Centres [N, 3] and radii [N] of balls around solids."""
+    turns, shifts = np.split(solids[:, 1:13].reshape(-1, 3, 4), [3], axis=2)
+    half = np.abs(solids[:, 13:16])
+    half[solids[:, 0] == CONE, :2] = half[solids[:, 0] == CONE, :2].max(axis=1, keepdims=True)
+    half[solids[:, 0] == GABLE] *= 1.5
+    return -(turns * shifts).sum(axis=1), np.linalg.norm(half, axis=1)
 
 
-def draw(index: int, painted: Mapping[str, list[Path]] | None, scratch: Path, side: int = SIDE) -> Shots:
-    """Draw the scene of an index from its eight cameras, square: by Workbench with painted textures, else by Cycles."""
-    shots, random = rendering.make_scene(index), np.random.default_rng(index)
-    if painted is None:
-        rendering.set_up((side, side), 1)
-    else:
-        _dress(painted, random)
-        _light(random, side)
-    K, rays = intrinsics(shots.field_of_view, (side, side)), Rays()
-    images, depths = [], []
-    for camera in shots.world_from_camera:
-        rendering.stand(camera, shots.field_of_view)
-        images.append(_picture(scratch / "picture.png", side))
-        depths.append(np.nan_to_num(rays.seen(camera, K, (side, side))[1]))
-    pixels = np.stack(images) if painted is None else _exposed(np.stack(images), random)
-    lenses = np.repeat(K[None], len(images), 0)
-    return Shots(pixels, np.stack(depths), shots.world_from_camera, lenses, shots.family, shots.mode)
+def bounding_balls(solids: Array) -> Array:
+    """[⌈N / GROUP⌉, 4] centre and radius of a ball around each GROUP solids that follow one another."""
+    centres, radii = reach(solids)
+    balls = []
+    for start in range(0, len(solids), GROUP):
+        some, its = centres[start : start + GROUP], radii[start : start + GROUP]
+        middle = 0.5 * ((some - its[:, None]).min(axis=0) + (some + its[:, None]).max(axis=0))
+        balls.append([*middle, (np.linalg.norm(some - middle, axis=1) + its).max()])
+    return np.array(balls, np.float32)
 
 
-def _picture(path: Path, side: int) -> NDArray[np.uint8]:
-    """Render what the camera sees."""
-    scene: Any = bpy.context.scene
-    scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB").reduce(picture.width // side))
+def draw_on_processor(tables: Tables, cameras: Array, focal: Array, side: int) -> tuple[Array, Array]:
+    """Draw square views one pixel after the other."""
+    views = len(cameras)
+    parts, light = np.zeros((views, side, side, 10), np.float32), np.empty((views, side, side, 3), np.float32)
+    depth = np.empty((views, side, side), np.float32)
+    _draw_all(tuple(tables), cameras, focal, parts, depth, light)
+    return light, depth
 
 
-def _exposed(images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Bring the light of a scene's pictures to what a camera would have chosen, more or less."""
-    bright = max(1.0, float(np.quantile(images, 0.9))) / random.uniform(0.6, 0.95)
-    curve = 255 * np.minimum(1.0, np.arange(256) / bright) ** random.uniform(0.55, 1.0)
-    return curve.astype(np.uint8)[images]
+@compiled
+def _draw_all(tables: Any, cameras: Array, focal: Array, parts: Array, depth: Array, light: Array) -> None:
+    for place in range(depth.size):
+        draw_pixel(place, tables, cameras, focal, parts, depth)
+    for place in range(depth.size):
+        blend_pixel(place, parts, depth, light)
 
 
-def _dress(painted: Mapping[str, list[Path]], random: np.random.Generator) -> None:
-    """Give every material a texture of its kind; what glows is white."""
-    for material in bpy.data.materials:
-        tree: Any = material.node_tree
-        kind = material.name.split(".")[0]
-        tree.nodes.clear()
-        if kind in painted:
-            node = tree.nodes.new("ShaderNodeTexImage")
-            node.image = bpy.data.images.load(str(random.choice(painted[kind])), check_existing=True)  # type: ignore[arg-type]
-            tree.nodes.active = node
+class Card:
+    """A graphics card that holds the textures, which are the same for all scenes of a catalogue."""
+
+    def __init__(self, textures: NDArray[np.uint8]) -> None:
+        self._textures = card.to_device(textures.reshape(-1, *textures.shape[2:]))
+        self._draw, self._blend = _kernels()
+
+    def __call__(self, tables: Tables, cameras: Array, focal: Array, side: int) -> tuple[Array, Array]:
+        """Draw square views, one thread a pixel."""
+        views = len(cameras)
+        placed = [self._textures if part is tables.textures else card.to_device(part) for part in tables]
+        parts = card.to_device(np.zeros((views, side, side, 10), np.float32))
+        light = card.device_array((views, side, side, 3), np.float32)
+        depth = card.device_array((views, side, side), np.float32)
+        shape = math.ceil(depth.size / THREADS), THREADS
+        self._draw[shape](tuple(placed), card.to_device(cameras), card.to_device(focal), parts, depth)
+        self._blend[shape](parts, depth, light)
+        return light.copy_to_host(), depth.copy_to_host()
 
 
-def _light(random: np.random.Generator, side: int) -> None:
-    """Light a scene by one of Blender's studios, turned, with hard shadows and dark corners."""
-    scene: Any = bpy.context.scene
-    scene.render.engine = "BLENDER_WORKBENCH"
-    scene.render.resolution_x = scene.render.resolution_y = FINER * side
-    scene.render.image_settings.file_format, scene.render.image_settings.compression = "PNG", 0
-    scene.view_settings.view_transform = "Standard"
-    display = scene.display
-    display.render_aa, display.shadow_shift = "FXAA", 0.1
-    x, y = random.normal(size=2)
-    display.light_direction = (x, y, random.uniform(0.8, 2.5))
-    shading = display.shading
-    shading.light, shading.color_type, shading.studio_light = "STUDIO", "TEXTURE", str(random.choice(STUDIOS))
-    shading.use_world_space_lighting, shading.studiolight_rotate_z = True, random.uniform(-np.pi, np.pi)
-    shading.show_shadows, shading.shadow_intensity = bool(random.random() < 0.7), random.uniform(0.2, 0.7)
-    shading.show_cavity, shading.cavity_type = bool(random.random() < 0.5), "WORLD"
-    shading.cavity_ridge_factor, shading.cavity_valley_factor = 0.3, 1.5
-    if scene.world:
-        scene.world.color = random.uniform(0.5, 1.0, 3)
+@functools.cache
+def _kernels() -> tuple[Any, Any]:
+    """`draw_pixel` and `blend_pixel` for a graphics card."""
+
+    @card.jit(fastmath=True)  # type: ignore[untyped-decorator]
+    def draw(tables: Any, cameras: Any, focal: Any, parts: Any, depth: Any) -> None:
+        place = card.grid(1)
+        if place < depth.size:
+            draw_pixel(place, tables, cameras, focal, parts, depth)
+
+    @card.jit(fastmath=True)  # type: ignore[untyped-decorator]
+    def blend(parts: Any, depth: Any, light: Any) -> None:
+        place = card.grid(1)
+        if place < depth.size:
+            blend_pixel(place, parts, depth, light)
+
+    return draw, blend
 
 
-def fill(data: DataFolder, first_index: int, engine: str) -> None:
-    """Draw a folder's scenes in the order of their indices, going on where an earlier run stopped."""
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        painted = paint_textures(scratch, first_index) if engine == "workbench" else None
-        for scene in range(data.ready(), len(data.images)):
-            data.write(scene, draw(first_index + scene, painted, scratch, data.images.shape[2]))
-            data.report(scene + 1)
-            log.info("%d of %d scenes", scene + 1, len(data.images))
+def develop(light: Array, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Make pictures [V, H, W, 3] of light [V, H, W, 3]: exposed as a camera might, bright colours softer and paler."""
+    bright = max(1e-6, float(np.quantile(light[:, ::4, ::4], random.uniform(0.7, 0.9))))
+    exposed = light * np.float32(random.uniform(0.3, 1.1) / bright)
+    shoulder = np.float32(random.uniform(0.4, 1.5))
+    curve = np.minimum(1.0, exposed * (1 + shoulder) / (exposed + shoulder)) ** np.float32(1 / random.uniform(1.8, 2.4))
+    curve += np.float32(random.uniform(0.0, 0.5)) * (curve.mean(axis=-1, keepdims=True) - curve)
+    return (np.float32(255) * curve + np.float32(0.5)).astype(np.uint8)
+
+
+def draw(scene: Composition, walk: int, textures: NDArray[np.uint8], seed: int, side: int, draw_on: Draw) -> Shots:
+    """Draw the eight views of one of a scene's walks, square."""
+    random = np.random.default_rng(seed)
+    views = slice(VIEWS * walk, VIEWS * (walk + 1))
+    cameras, angles = scene.cameras[views].astype(np.float64), scene.angles[views]
+    lenses = np.stack([intrinsics(math.degrees(angle), (side, side)) for angle in angles])
+    light, depth = draw_on(dress(scene, textures, random), cameras, lenses[:, 0, 0].copy(), side)
+    return Shots(develop(light, random), depth, cameras, lenses, "furnished", "walk")
+
+
+def _draw_file(path: Path, folder: Path, rounds: int, side: int) -> list[Shots]:
+    """Draw all scenes of a file on the processor, all walks, all rounds."""
+    return list(_drawn(path, read_textures(folder), rounds, side, draw_on_processor))
+
+
+def _drawn(path: Path, textures: NDArray[np.uint8], rounds: int, side: int, draw_on: Draw) -> Iterable[Shots]:
+    first = int(path.stem.split("_")[1])
+    for number, scene in enumerate(read(path)):
+        for walk in range(len(scene.cameras) // VIEWS):
+            for turn in range(rounds):
+                yield draw(scene, walk, textures, 100 * (first + number) + 10 * walk + turn, side, draw_on)
+
+
+def fill(folder: Path, catalogue: Path, rounds: int, side: int, workers: int) -> None:
+    """Draw a catalogue into a data folder, file by file, going on where an earlier run stopped."""
+    paths = files(catalogue)
+    sizes = [rounds * sum(len(scene.cameras) // VIEWS for scene in read(path)) for path in paths]
+    data = DataFolder.begin(folder, sum(sizes), side)
+    ends = np.cumsum(sizes)
+    left = [path for path, end in zip(paths, ends, strict=True) if end > data.ready()]
+    done = int(ends[len(paths) - len(left) - 1]) if len(left) < len(paths) else 0
+    if card.is_available():
+        textures = read_textures(catalogue)
+        draw_on = Card(textures)
+        batches: Iterable[Iterable[Shots]] = (_drawn(path, textures, rounds, side, draw_on) for path in left)
+        _store(data, done, batches)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        task = functools.partial(_draw_file, folder=catalogue, rounds=rounds, side=side)
+        _store(data, done, pool.imap(task, left))
+
+
+def _store(data: DataFolder, done: int, batches: Iterable[Iterable[Shots]]) -> None:
+    for batch in batches:
+        for shots in batch:
+            data.write(done, shots)
+            done += 1
+        data.report(done)
+        log.info("%d of %d scenes", done, len(data.images))
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", type=Path, required=True, help="a catalogue, see training.compose")
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, required=True)
-    parser.add_argument("--first-index", type=int, default=FIRST_INDEX)
-    parser.add_argument("--engine", choices=("workbench", "cycles"), default="workbench")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels")
+    parser.add_argument("--workers", type=int, default=1, help="without a graphics card")
     options = parser.parse_args()
-    if options.first_index < FIRST_INDEX:
-        parser.error(f"indices below {FIRST_INDEX} are the accuracy benchmark's: begin there or later")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    fill(DataFolder.begin(options.folder, options.scenes), options.first_index, options.engine)
+    logging.getLogger("numba").setLevel(logging.WARNING)
+    fill(options.folder, options.scenes, options.rounds, options.side, options.workers)
 
 
 if __name__ == "__main__":
     main()
-    sys.stdout.flush()
-    os._exit(0)  # Blender as a Python module may hang when the interpreter ends
