@@ -85,12 +85,14 @@ def shrink(images: NDArray[np.uint8], depth: Array, K: Array, side: int) -> tupl
 
 def recolour(images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.float32]:
     """Return [V, H, W, 3] in [0, 1] with other channels, gamma, contrast and noise, the same for all views."""
-    x = images[..., random.permutation(3)].astype(np.float32) / 255
-    x = x ** np.float32(np.exp(random.normal(0.0, 0.25)))
+    channels = random.permutation(3)
+    curve = (np.arange(256, dtype=np.float32) / 255) ** np.float32(np.exp(random.normal(0.0, 0.25)))
     gain = random.uniform(0.8, 1.2, 3).astype(np.float32)
-    x = (x - 0.5) * gain + np.float32(0.5 + random.normal(0.0, 0.05))
+    curves = (curve[:, None] - 0.5) * gain + np.float32(0.5 + random.normal(0.0, 0.05))
+    planes = [curves[:, place][images[..., channel]] for place, channel in enumerate(channels)]
+    x: NDArray[np.float32] = np.stack(planes, -1)
     x += np.float32(random.uniform(0.0, 0.03)) * random.standard_normal(x.shape, dtype=np.float32)
-    return np.clip(x, 0.0, 1.0)
+    return x.clip(0.0, 1.0)
 
 
 def mirror(images: NDArray[Any], depth: Array, cameras: Array) -> tuple[NDArray[Any], Array, Array]:
@@ -116,7 +118,8 @@ def mean_distance(depth: Array, cameras: Array, K: Array) -> float:
     u, v = np.meshgrid(np.arange(0, width, 3) + 0.5, np.arange(0, height, 3) + 0.5)
     pixels = np.stack((u, v, np.ones_like(u)), -1)
     sampled = depth[:, ::3, ::3].astype(np.float64)
-    rays = np.einsum("vij,vjk,hwk->vhwi", cameras[:, :3, :3], np.linalg.inv(K), pixels)
+    world_from_image = cameras[:, :3, :3] @ np.linalg.inv(K)
+    rays = pixels @ world_from_image[:, None].transpose(0, 1, 3, 2)
     points = rays * sampled[..., None] + cameras[:, None, None, :3, 3]
     known = np.linalg.norm(points, axis=-1)[sampled > 0]
     return float(known.mean()) if known.size else 1.0

@@ -144,6 +144,10 @@ class DataFolder:
         names = ("images", "depth", "world_from_camera", "image_from_camera")
         return cls(folder, *(np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False) for name in names))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process maps the same files."""
+        return DataFolder.open, (self.folder,)
+
     @staticmethod
     def is_begun(folder: Path) -> bool:
         """Tell whether a folder has its arrays; what says how many scenes are whole is written after them."""

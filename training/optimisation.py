@@ -33,7 +33,7 @@ def initialise(network: Network) -> None:
     for token in (*tokens, backbone.camera_token) if config.alt_start >= 0 else tokens:
         nn.init.trunc_normal_(token, std=0.02)
     side = config.img_size // config.patch_size
-    backbone.pos_embed[0, 1:] += 0.4 * sine_positions(config.embed_dim, side)
+    backbone.pos_embed[0, 1:] += 0.4 * sine_positions(config.embed_dim, side).to(backbone.pos_embed.device)
     if network.cam_dec is not None:
         field_of_view = cast("nn.Linear", network.cam_dec.fc_fov[0])
         for layer in (network.cam_dec.fc_t, network.cam_dec.fc_qvec, field_of_view):

@@ -100,6 +100,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead; 0: none")
     parser.add_argument("--every", type=float, default=3.0, help="minutes between looks at the held-out scenes")
     return parser.parse_args(arguments)
 
@@ -115,6 +116,8 @@ def main(arguments: list[str] | None = None) -> None:
     monitor = open_monitor(options.monitor, recipe)
     trainer = Trainer.start(recipe, [DataFolder.open(folder) for folder in options.data], machine, teacher)
     begin(trainer, options.output, options.after)
+    if options.workers:
+        trainer.draw_ahead(options.workers)
     looked = time.monotonic()
     while not trainer.is_over:
         trainer.advance()

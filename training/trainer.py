@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from torch import Tensor
 
 from core.model.network import Network
 
-from .batches import Sampler
+from .batches import Batch, Sampler
 from .checkpoint import load_state, read_weights, save_state
 from .config import Recipe, StudentObjective, TrainingError
 from .data import DataFolder
 from .learner import Learner, Machine, Moment
 from .optimisation import Average, initialise, make_optimiser, set_rates
 from .student import Student
+from .supply import Steps, draw_ahead
 from .teacher import Teacher
 
 
@@ -56,8 +57,10 @@ class Trainer:
     images: int = 0
     seconds: float = 0.0
     """Of the run proper, without the helpers' own steps."""
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    ahead: Iterator[Batch] | None = None
+    """The batches to come, where other processes draw them."""
 
     @classmethod
     def start(
@@ -91,12 +94,21 @@ class Trainer:
         """Whether the end is reached."""
         return self.moment.progress >= 1
 
-    def advance(self) -> dict[str, float]:
+    def draw_ahead(self, processes: int) -> None:
+        """Let other processes draw the batches from here on."""
+        steps = Steps(self.sampler, self.recipe.schedule, self.step, self.alone_steps, self.seconds)
+        self.ahead = draw_ahead(steps, processes)
+
+    def _draw(self, moment: Moment) -> Batch:
+        batch = next(self.ahead) if self.ahead is not None else self.sampler.draw(self.step, moment.progress)
+        return batch.to(self.machine.device)
+
+    def advance(self) -> dict[str, Tensor]:
         """Make one step and return its weighted losses."""
         began, moment = time.perf_counter(), self.moment
         self.learner.network.requires_grad_(not moment.is_alone)
         set_rates(self.optimiser, self.recipe, moment)
-        batch = self.sampler.draw(self.step, moment.progress).to(self.machine.device)
+        batch = self._draw(moment)
         terms = self.learner.losses(batch, moment)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -109,17 +121,17 @@ class Trainer:
         self.step += 1
         return self._counted(terms)
 
-    def _counted(self, terms: dict[str, Tensor]) -> dict[str, float]:
-        """Add a step's terms to the sums."""
-        values = {name: float(term.detach()) for name, term in terms.items()}
+    def _counted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Add a step's terms to the sums, which stay on the device: to look at them is to wait for it."""
+        values = {name: term.detach() for name, term in terms.items()}
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
             self.counts[name] += 1
         return values
 
     def means(self) -> dict[str, float]:
         """Mean of each term since the last call."""
-        result = {name: round(total / self.counts[name], 4) for name, total in self.sums.items()}
+        result = {name: round(float(total) / self.counts[name], 4) for name, total in self.sums.items()}
         self.sums.clear()
         self.counts.clear()
         return result

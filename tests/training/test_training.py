@@ -21,7 +21,7 @@ from training.learner import Machine, Moment
 from training.metrics import area_under_curve, delta1, inlier_share, pair_errors
 from training.monitor import open_monitor
 from training.optimisation import learning_rate
-from training.recipes import nano, nano_onward, paper, teacher
+from training.recipes import nano, nano_card, nano_onward, paper, teacher
 from training.trainer import Trainer
 
 CPU = Machine.choose("cpu", "fp32")
@@ -66,6 +66,7 @@ RECIPES = {
     "paper": tiny(paper.RECIPE, objective=replace(paper.RECIPE.objective, teacher_from=0.5)),
     "nano": tiny(nano.RECIPE, objective=replace(nano.OBJECTIVE, dense_from=0.3, dense_images=2)),
     "nano_onward": tiny(nano_onward.RECIPE, helpers=replace(nano.RECIPE.helpers, alone_steps=3)),
+    "nano_card": tiny(nano_card.RECIPE, helpers=replace(nano.RECIPE.helpers, alone_steps=2)),
     "teacher": tiny(teacher.RECIPE, objective=small_teacher_objective()),
 }
 
@@ -118,6 +119,18 @@ def test_a_run_that_was_put_aside_has_the_losses_of_one_that_never_stopped(start
     for name, tensor in whole.average.weights.items():
         assert torch.equal(tensor, second.average.weights[name]), name
     assert second.facts() | {"seconds": 0} == whole.facts() | {"seconds": 0}
+
+
+def test_batches_that_others_draw_ahead_are_those_of_the_steps(start, tmp_path):
+    alone, helped = start("nano_card"), start("nano_card")
+    expected = [alone.advance() for _ in range(5)]
+    helped.draw_ahead(2)
+    assert [helped.advance() for _ in range(5)] == expected
+    helped.save(tmp_path / "state.safetensors")
+    resumed = start("nano_card")
+    resumed.resume(tmp_path / "state.safetensors")
+    resumed.draw_ahead(3)
+    assert resumed.advance() == alone.advance()
 
 
 def test_the_teachers_labels_begin_at_their_step(start):
