@@ -148,7 +148,7 @@ def compare(row: Row, checkpoint: Path, options: argparse.Namespace) -> str:
     works = {
         side: sides.BUILD[side](checkpoint, row.pixels, row.poses, "cpu", precisions[side]) for side in sides.SIDES
     }
-    depth = {side: work() for side, work in works.items()}  # warms up, too
+    depth = {side: torch.from_numpy(np.stack(work())) for side, work in works.items()}  # warms up, too
     timing = Timing({}, {})
     began = sides.wall()
     while len(timing.processor.get("ours", ())) < ROUNDS[0] or (

@@ -30,8 +30,8 @@ PRECISIONS = ("fp32", "mixed", "bf16", "fp16")
 DTYPES = {"fp32": torch.float32, "mixed": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-Side = Callable[[], torch.Tensor]
-"""Predicts the same pictures again and again; returns depth [V, H, W]."""
+Side = Callable[[], Sequence[Any]]
+"""Predicts the same pictures again and again; returns depth [H, W] of each view in main memory."""
 
 
 def wall() -> float:
@@ -64,7 +64,7 @@ def official(folder: Path, pixels: Sequence[Any], poses: str, device: str, preci
             depth = network(images, *given)["depth"][0]
             if rays is not None:
                 official_cameras(*rays)
-        return depth.cpu()
+        return list(depth.cpu().numpy())
 
     return predict
 
@@ -79,7 +79,7 @@ def ours(folder: Path, pixels: Sequence[Any], poses: str, device: str, precision
         prediction = model.predict(pixels, *(list(part) for part in given), want_rays=rays is not None)
         if rays is not None:
             our_cameras(*rays, _size(pixels))
-        return torch.from_numpy(np.stack([view.depth for view in prediction.views]))
+        return [view.depth for view in prediction.views]
 
     return predict
 

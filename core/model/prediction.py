@@ -117,19 +117,17 @@ class Model:
                 chunk = head_chunk or plan(self.config, sizes, setup, free=device.free).head_chunk
                 run = _Run(networks, groups, chunk, progress, self.choice)
                 views, reference = run.predict(encoding, reference_view, want_rays=want_rays)
-        self._check_numbers(views)
+        self._check_numbers(run.broken)
         return Prediction(tuple(views), reference, self.choice.device, self.choice.precision, tuple(run.warnings))
 
-    def _check_numbers(self, views: Sequence[ViewPrediction]) -> None:
+    def _check_numbers(self, broken: set[int]) -> None:
         """Weights that are damaged without being misshapen, and numbers too large for half precision, end up here."""
-        for index, view in enumerate(views):
-            maps = (view.depth, view.confidence, view.world_from_camera, view.metric_depth)
-            if not all(np.isfinite(part).all() for part in maps if part is not None):
-                remedy = "" if self.choice.precision == "fp32" else "choose the precision fp32, or "
-                raise WeightsError(
-                    f"The model {self.config.title!r} gave no numbers for picture {index + 1}, so its weights may be "
-                    f"damaged: {remedy}download them again."
-                )
+        if broken:
+            remedy = "" if self.choice.precision == "fp32" else "choose the precision fp32, or "
+            raise WeightsError(
+                f"The model {self.config.title!r} gave no numbers for picture {min(broken) + 1}, so its weights may be "
+                f"damaged: {remedy}download them again."
+            )
 
     @property
     def _prefixes(self) -> list[str]:
@@ -148,6 +146,8 @@ class _Run:
     ) -> None:
         self.networks, self.groups, self.chunk, self.progress, self.choice = networks, groups, chunk, progress, choice
         self.warnings: list[str] = []
+        self.broken: set[int] = set()
+        """Views of which something is no number."""
         self.done, self.total = 0, sum(self._count_steps(network) for network in networks)
 
     def predict(
@@ -178,12 +178,14 @@ class _Run:
                 own = [layer[:, part] for layer in patches]
                 with _autocast(self.choice.device, self.choice.head_dtype):
                     maps = network.dense_maps(own, group.images.shape[-2:], want_rays=want_rays)
-                views.update(zip(group.indices[part], _view_predictions(maps), strict=True))
+                views.update(self._taken(group.indices[part], maps))
 
             self._in_chunks(group, read)
         ordered = [views[index] for index in sorted(views)]
         if network.cam_dec is not None:
-            ordered = _with_cameras(ordered, network.cam_dec(features.cameras))
+            cameras = network.cam_dec(features.cameras)
+            self.broken |= set(_broken(range(len(ordered)), cameras))
+            ordered = _with_cameras(ordered, cameras)
         return ordered, int(features.reference[0])
 
     def _alone(self, network: Network) -> list[ViewPrediction]:
@@ -198,10 +200,15 @@ class _Run:
                 features = network.encode(own, on_step=lambda: self._step(count))
                 with _autocast(self.choice.device, self.choice.head_dtype):
                     maps = network.dense_maps(features.patches[0], images.shape[-2:])
-                views.update(zip(group.indices[part], _view_predictions(maps), strict=True))
+                views.update(self._taken(group.indices[part], maps))
 
             self._in_chunks(group, see)
         return [views[index] for index in sorted(views)]
+
+    def _taken(self, indices: Sequence[int], maps: DenseMaps) -> dict[int, ViewPrediction]:
+        """Bring maps [1, N, ...] of some views into main memory."""
+        self.broken |= set(_broken(indices, [part for part in maps if part is not None]))
+        return dict(zip(indices, _view_predictions(maps), strict=True))
 
     def _in_chunks(self, group: ViewGroup, do: Callable[[slice], None]) -> None:
         """Do all views of a group, fewer at once from where memory runs out."""
@@ -278,6 +285,12 @@ def _encode(
     world, image = (torch.from_numpy(np.stack(m).astype(np.float64)) for m in (world_from_camera, image_from_camera))
     sizes = torch.tensor([picture.shape[:2] for picture in pixels], dtype=torch.float64)
     return CameraEncoding(*(part.float()[None] for part in encode_cameras(world, image, sizes)))
+
+
+def _broken(indices: Sequence[int], parts: Sequence[Tensor]) -> list[int]:
+    """Say which views have something in [1, N, ...] that is no number; looked for where it was computed."""
+    whole = torch.stack([part[0].isfinite().flatten(1).all(dim=1) for part in parts]).all(dim=0)
+    return [index for index, is_whole in zip(indices, whole.tolist(), strict=True) if not is_whole]
 
 
 def _view_predictions(maps: DenseMaps) -> list[ViewPrediction]:
