@@ -53,9 +53,7 @@ def write_checkpoint(folder: Path, model: str) -> Path:
 
 def official(folder: Path, pixels: Sequence[Any], poses: str, device: str, precision: str) -> Side:
     """The official network at its best: without autocast in fp32, where its own API would choose fp16 on a CPU."""
-    network, images = _official(folder.name), networks.normalised(pixels).to(device)
-    _fill(network, folder)
-    network.to(device)
+    network, images = official_network_of(folder).to(device), networks.normalised(pixels).to(device)
     low, given = precision != "fp32", _given(pixels, device) if poses == "given" else ()
     rays = [torch.from_numpy(part).float().to(device) for part in ray_maps(pixels)] if poses == "rays" else None
 
@@ -117,6 +115,13 @@ def quiet() -> contextlib.AbstractContextManager[Any]:
 def scratch() -> tempfile.TemporaryDirectory[str]:
     """A folder for checkpoints; mapped files cannot be removed on Windows."""
     return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+
+
+def official_network_of(checkpoint: Path) -> Any:
+    """Build the official network with the weights of a checkpoint that `write_checkpoint` made."""
+    network = _official(checkpoint.name)
+    _fill(network, checkpoint)
+    return network
 
 
 def _official(model: str) -> Any:
