@@ -1,5 +1,6 @@
 """Pictures a second, peak memory and the largest number of views on a graphics card, in the layout of the paper.
 
+    export PYTORCH_ALLOC_CONF=expandable_segments:True    # as our worker sets it
     .venv/bin/python benchmarks/graphics_card.py [--models small giant] [--views 32] [--prove]
 
 Source of the published figures: arXiv 2511.10647, table 8 (A100 of 80 GB, 504 × 336 pixels, 32 views, official

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -28,6 +29,10 @@ LONGEST_LINE: Final = 1 << 24  # bytes; far above what the worker says of thousa
 
 NO_MORE: Final = b""  # ends the writing thread
 
+GROWING: Final = {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
+"""Torch's memory on a graphics card grows in place where the system (Linux) can do that, and so keeps fewer holes: on
+an H100 `small` took 1.2 GiB rather than 1.3 for 32 pictures. An artist's own setting wins, also by the variable's older
+name, which torch looks at first."""
 NUMPY_ALONE: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """Pictures are read on several threads, in which numpy's small products would wait for threads of their own: twice as
 long in all. Torch has other ones."""
@@ -109,14 +114,16 @@ class Child:
 def environment(scratch: str, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The child's environment: the parent's, cleaned as `runtime.processes.clean_environment` says.
 
-    Where it does not say how many threads numpy takes, that is one.
+    Where it does not say how many threads numpy takes, that is one, and how torch takes memory of a card, in segments
+    that grow.
 
     Args:
         scratch: The folder for temporary files.
         inherited: The parent's environment.
     """
     scratches = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
-    return NUMPY_ALONE | clean_environment(inherited) | scratches
+    ours = NUMPY_ALONE | (GROWING if sys.platform == "linux" else {})
+    return ours | clean_environment(inherited) | scratches
 
 
 def _write(commands: SimpleQueue[bytes], pipe: IO[bytes]) -> None:

@@ -254,4 +254,4 @@ def test_the_estimate_of_a_graphics_card_is_what_its_tensors_take(model, sizes, 
         ]
         network.encode(groups, reference_view="first")
     planned = need(PRESETS[model], sizes, Setup("cuda", precision), head_chunk=1)
-    assert planned.run / 1.1 == pytest.approx(allocated.most, rel=0.1)  # less what is added for gaps
+    assert planned.run / 1.05 == pytest.approx(allocated.most, rel=0.1)  # less what is added for gaps

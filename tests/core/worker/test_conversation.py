@@ -13,6 +13,7 @@ import pytest
 
 from image_to_scene.core import errors
 from image_to_scene.core.types import Progress, Request, View
+from image_to_scene.core.worker.child import environment
 from image_to_scene.core.worker.client import Worker, error_from, find_python
 from image_to_scene.core.worker.protocol import (
     ErrorMessage,
@@ -112,6 +113,14 @@ def test_the_environment_is_scrubbed(runner, monkeypatch):
     seen = answer.facts[0]["environment"]
     assert (seen["HF_HOME"], seen["OPENBLAS_NUM_THREADS"]) == ("/a home", "1")
     assert not {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "CUDA_VISIBLE_DEVICES"} & seen.keys()
+
+
+@pytest.mark.parametrize("system", ["linux", "win32", "darwin"])
+def test_a_cards_memory_grows_in_place_where_the_system_can_do_that(monkeypatch, system):
+    monkeypatch.setattr(sys, "platform", system)
+    name = "PYTORCH_ALLOC_CONF"
+    assert environment("scratch", {}).get(name) == ("expandable_segments:True" if system == "linux" else None)
+    assert environment("scratch", {name: "max_split_size_mb:64"})[name] == "max_split_size_mb:64"
 
 
 def test_temporary_files_go_with_the_process(runner):
