@@ -51,7 +51,8 @@ test-benchmarks: .venv/ready .venv-accuracy/ready
 	$(BIN)/python $(TEST) tests/benchmarks
 
 # How fast and how large it all is: the forward pass and the whole way from files beside the official one, where its time
-# goes, how a worker starts, how it grows, and what Blender makes of it. OPTIONS=--quick takes minutes; each of the scripts tells more of itself by --help.
+# goes, how a worker starts, how it grows, and what Blender makes of it. OPTIONS=--quick takes minutes; each of the
+# scripts tells more of itself by --help.
 bench: .venv/ready
 	$(BIN)/python benchmarks/forward.py $(OPTIONS)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/stages.py --side both
