@@ -1,6 +1,6 @@
-"""The sitting in which the bundled network first saw furnished scenes (`furnished.py`): more depth, more given cameras.
+"""The sitting in which the bundled network first saw furnished scenes: more depth, more given cameras.
 
-Its data are two folders, the ray-caster's scenes and those of Workbench.
+Its data are two folders, the ray-caster's scenes and furnished ones (then drawn by Workbench, now by `furnished.py`).
 """
 
 from dataclasses import replace

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Colour = tuple[float, float, float]
 """Linear red, green and blue."""
 HELD_OUT_SEED = 77_000_000
-"""Of the first scene; training begins a hundred million later (`training/furnished.py`)."""
+"""Of the first scene; training begins a hundred million later (`training/compose.py`)."""
 
 
 class Chance:
