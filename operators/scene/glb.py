@@ -1,10 +1,12 @@
-"""Read and write the two chunks of a binary glTF file.
+"""Read the document of a binary glTF file, and change it in place: the buffer behind it may be large.
 
 Source: Khronos glTF 2.0 specification, section 4.4 (GLB file format).
 """
 
 import json
+import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +15,65 @@ from ...core.errors import StorageError
 MAGIC, VERSION = 0x46546C67, 2
 JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 HEADER, CHUNK = struct.Struct("<III"), struct.Struct("<II")
+TEXT = HEADER.size + CHUNK.size
+"""Where the document begins in the file."""
 
 
-def read_glb(path: Path) -> tuple[dict[str, Any], bytes]:
-    """Read the document and the binary buffer of a .glb.
+@dataclass(frozen=True)
+class Glb:
+    """A file: its document, and where its buffer lies."""
+
+    path: Path
+    document: dict[str, Any]
+    """May be changed before `write`."""
+    room: int
+    """Bytes of the document in the file."""
+    size: int
+    """Bytes of the buffer, a multiple of four."""
+
+    def buffer(self) -> bytes:
+        """Read the buffer."""
+        with self.path.open("rb") as file:
+            file.seek(TEXT + self.room + CHUNK.size)
+            return file.read(self.size)
+
+    def write(self, *more: memoryview) -> None:
+        """Write the document again, and more at the end of the buffer.
+
+        What lies behind the document is moved only where that has become longer than it was.
+        """
+        text = json.dumps(self.document, separators=(",", ":"), ensure_ascii=False).encode().ljust(self.room)
+        text += b" " * (-len(text) % 4)
+        size = self.size + sum(map(len, more))
+        filler = b"\0" * (-size % 4)
+        size += len(filler)
+        with self.path.open("r+b") as file:
+            file.seek(TEXT + self.room)
+            behind = file.read() if len(text) > self.room else b""
+            file.seek(0)
+            file.write(HEADER.pack(MAGIC, VERSION, TEXT + len(text) + (CHUNK.size + size if size else 0)))
+            file.writelines((CHUNK.pack(len(text), JSON_CHUNK), text, behind))
+            if size:
+                file.seek(TEXT + len(text))
+                file.write(CHUNK.pack(size, BINARY_CHUNK))
+                file.seek(0, os.SEEK_END)
+                file.writelines((*more, filler))
+
+
+def read_glb(path: Path) -> Glb:
+    """Read a file's document.
+
+    Args:
+        path: Of a file with no chunks of other kinds, such as Blender's exporter writes.
 
     Raises:
-        StorageError: It is not one, or incomplete.
+        StorageError: It is no such file, or incomplete.
     """
-    chunks, size = {}, path.stat().st_size
+    whole = path.stat().st_size
     with path.open("rb") as file:
-        header = file.read(HEADER.size)
-        if len(header) < HEADER.size or HEADER.unpack(header) != (MAGIC, VERSION, size):
+        header, chunk = file.read(HEADER.size), file.read(CHUNK.size)
+        if len(chunk) < CHUNK.size or HEADER.unpack(header) != (MAGIC, VERSION, whole):
             raise StorageError(f"{path.name} is not a complete binary glTF 2.0 file; export it again.")
-        while start := file.read(CHUNK.size):
-            length, kind = CHUNK.unpack(start)
-            chunks[kind] = file.read(length)
-    return json.loads(chunks[JSON_CHUNK]), chunks.get(BINARY_CHUNK, b"")
-
-
-def write_glb(path: Path, document: dict[str, Any], binary: bytes) -> None:
-    """Write a .glb whose chunks are padded to four bytes, as the format demands."""
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    chunks = [(JSON_CHUNK, text, b" " * (-len(text) % 4))]
-    chunks += [(BINARY_CHUNK, binary, b"\0" * (-len(binary) % 4))] if binary else []
-    length = HEADER.size + sum(CHUNK.size + len(content) + len(filler) for _, content, filler in chunks)
-    with path.open("wb") as file:
-        file.write(HEADER.pack(MAGIC, VERSION, length))
-        for kind, content, filler in chunks:
-            file.writelines((CHUNK.pack(len(content) + len(filler), kind), content, filler))
+        room, _ = CHUNK.unpack(chunk)
+        document = json.loads(file.read(room))
+    return Glb(path, document, room, max(0, whole - TEXT - room - CHUNK.size))

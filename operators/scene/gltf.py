@@ -18,7 +18,7 @@ import bpy
 
 from ...core.errors import StorageError
 from .cameras import current_intrinsics, is_ours, picture_size
-from .glb import read_glb, write_glb
+from .glb import read_glb
 from .gltf_points import Points, add_points, read_points
 from .transaction import temporary_data
 from .window import window_kept
@@ -36,6 +36,8 @@ SETTINGS: dict[str, Any] = {
     "export_extras": False,
     "export_yup": True,
 }
+ROOM = 1024
+"""Bytes that an object's camera or points take at most in the document, so that it can be written in its own place."""
 
 
 def export_glb(root: bpy.types.Object, path: str | Path) -> None:
@@ -71,11 +73,10 @@ def _export(root: bpy.types.Object, path: Path) -> None:
             evaluated = bpy.context.evaluated_depsgraph_get()
             seen: list[Any] = [item.evaluated_get(evaluated) for item in scene.objects if is_ours(item)]
             cameras = {item.data.name: _camera(item) for item in seen}
-            _run_exporter(path)
-        document, binary = read_glb(path)
-        _mend(document, cameras, names)
-        binary = add_points(document, binary, clouds)
-        write_glb(path, document, binary)
+            _run_exporter(path, room=ROOM * len(names))
+        glb = read_glb(path)
+        _mend(glb.document, cameras, names)
+        glb.write(*add_points(glb.document, glb.size, clouds))
 
 
 def _fill(scene: bpy.types.Scene, family: list[bpy.types.Object]) -> tuple[dict[str, str], dict[str, Points]]:
@@ -111,11 +112,11 @@ def _point_clouds() -> Iterator[Any]:
     return (item for item in instances if item.object.type == "POINTCLOUD")
 
 
-def _run_exporter(path: Path) -> None:
-    """Call Blender's exporter without the log that it prints."""
+def _run_exporter(path: Path, room: int) -> None:
+    """Call Blender's exporter without the log that it prints, and with a copyright of spaces, which keeps some room."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            bpy.ops.export_scene.gltf(filepath=str(path), **SETTINGS)
+            bpy.ops.export_scene.gltf(filepath=str(path), export_copyright=" " * room, **SETTINGS)
     except RuntimeError as error:
         lines = [line for line in str(error).strip().splitlines() if not line.startswith("Location: ")]
         reason = re.sub(r"^\w+: (\[Errno \d+\] )?", "", lines[-1])
@@ -141,6 +142,7 @@ def _camera(camera: Any) -> dict[str, Any]:
 
 def _mend(document: dict[str, Any], cameras: dict[str, Any], names: dict[str, str]) -> None:
     """Correct cameras, and give copies the names of what they are copies of."""
+    document["asset"].pop("copyright", None)
     for camera in document.get("cameras", ()):
         camera.update(cameras.get(camera.get("name"), {}))
     for node in document.get("nodes", ()):

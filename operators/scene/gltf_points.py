@@ -42,38 +42,41 @@ def read_points(cloud: Any) -> Points:
     return Points(positions, colours)
 
 
-def add_points(document: dict[str, Any], binary: bytes, clouds: Mapping[str, Points]) -> bytes:
+def add_points(document: dict[str, Any], size: int, clouds: Mapping[str, Points]) -> list[memoryview]:
     """Give the nodes of some names meshes of points.
 
     Args:
         document: Is changed.
-        binary: The document's buffer.
+        size: Bytes of the document's buffer, a multiple of four.
         clouds: By the name of the node.
 
     Returns:
-        The buffer with what they hold.
+        What follows in the buffer.
     """
-    parts = [binary]
+    parts: list[memoryview] = []
     for node in document.get("nodes", ()):
         points = clouds.get(node.get("name"))
         if points is not None and len(points.positions):
-            attributes = {"POSITION": _add(document, parts, points.positions, {"componentType": FLOAT, "type": "VEC3"})}
+            kind: dict[str, Any] = {"componentType": FLOAT, "type": "VEC3"}
+            attributes = {"POSITION": _add(document, size, parts, points.positions, kind)}
             lowest, highest = points.positions.min(axis=0), points.positions.max(axis=0)
             document["accessors"][-1] |= {"min": lowest.tolist(), "max": highest.tolist()}
             if points.colours is not None:
                 kind = {"componentType": SHORT, "type": "VEC4", "normalized": True}
-                attributes["COLOR_0"] = _add(document, parts, points.colours, kind)
+                attributes["COLOR_0"] = _add(document, size, parts, points.colours, kind)
             primitive = {"attributes": attributes, "mode": POINTS}
             node["mesh"] = _append(document, "meshes", {"name": node["name"], "primitives": [primitive]})
-    if len(parts) > 1:
-        document["buffers"] = [{"byteLength": sum(map(len, parts))}]
-    return b"".join(parts)
+    if parts:
+        document["buffers"] = [{"byteLength": size + sum(map(len, parts))}]
+    return parts
 
 
-def _add(document: dict[str, Any], parts: list[bytes], values: NDArray[Any], kind: dict[str, Any]) -> int:
+def _add(
+    document: dict[str, Any], size: int, parts: list[memoryview], values: NDArray[Any], kind: dict[str, Any]
+) -> int:
     """Append an array, whose rows take whole fours of bytes, to the buffer; return its accessor."""
-    parts[-1] += b"\0" * (-len(parts[-1]) % 4)
-    start, content = sum(map(len, parts)), values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+    ordered = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    start, content = size + sum(map(len, parts)), ordered.data.cast("B")
     view = {"buffer": 0, "byteOffset": start, "byteLength": len(content), "target": VERTICES}
     parts.append(content)
     accessor = {"bufferView": _append(document, "bufferViews", view), "count": len(values)} | kind

@@ -93,7 +93,7 @@ def test_a_glb_and_a_saved_reconstruction_and_nothing_else(batch, folder, tmp_pa
     assert summary["views"] == len(saved.views) == 2
     assert summary["points"] == sum(view.depth.size for view in saved.views)
     assert summary["device"] == saved.facts["device"]
-    document, _ = read_glb(folder / "place.glb")
+    document = read_glb(folder / "place.glb").document
     assert len(document["cameras"]) == 2
     assert re.search(r"^[A-Z][a-z ]+ \d+/\d+$", done.stderr, re.MULTILINE), "progress, at least of one step"
     assert list(scratch.iterdir()) == []
@@ -125,7 +125,7 @@ def test_pictures_that_nothing_relates_share_one_file(batch, folder, tiny_mono_c
     done = batch("--model", tiny_mono_checkpoint, "--output", "both.glb", "--save-reconstruction", "saved")
     assert done.returncode == 0, done.stderr
     assert summary_of(done)["reconstructions"] == [str(folder / "saved" / name) for name in ("000", "001")]
-    document, _ = read_glb(folder / "both.glb")
+    document = read_glb(folder / "both.glb").document
     roots = document["scenes"][document["scene"]]["nodes"]
     assert len(roots) == 1
     assert len(document["nodes"][roots[0]]["children"]) == 2

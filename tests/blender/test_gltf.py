@@ -14,7 +14,7 @@ import pytest
 from image_to_scene.core.errors import StorageError
 from image_to_scene.core.types import Reconstruction
 from image_to_scene.operators.scene import BuildOptions, Tuning, build, export_glb, set_tuning
-from image_to_scene.operators.scene.glb import read_glb, write_glb
+from image_to_scene.operators.scene.glb import Glb, read_glb
 
 ROOT = Path(__file__).resolve().parents[2]
 VALIDATE = """
@@ -51,7 +51,8 @@ def built(make_view):
 def exported(built, tmp_path):
     path = tmp_path / "shop.glb"
     export_glb(built.root, path)
-    return path, *read_glb(path)
+    glb = read_glb(path)
+    return path, glb.document, glb.buffer()
 
 
 def node(document, name):
@@ -92,9 +93,10 @@ def test_the_khronos_validator_finds_no_error(built, tmp_path, validate):
 
 
 def test_the_validator_would_find_one(built, tmp_path, validate):
-    path, document, binary = exported(built, tmp_path)
-    document["accessors"][0]["bufferView"] = 999
-    write_glb(path, document, binary)
+    path, *_ = exported(built, tmp_path)
+    glb = read_glb(path)
+    glb.document["accessors"][0]["bufferView"] = 999
+    glb.write()
     assert validate(path)["numErrors"] > 0
 
 
@@ -282,24 +284,53 @@ def test_two_builds_are_exported_apart(make_reconstruction, tmp_path):
         assert sorted(item["name"] for item in document["nodes"]) == sorted(item.name for item in made)
 
 
-def test_glb_chunks_are_padded_and_read_back(tmp_path):
-    path = tmp_path / "small.glb"
-    for binary in (b"", b"x", b"1234", b"12345"):
-        write_glb(path, {"asset": {"version": "2.0"}, "name": "ü"}, binary)
-        content = path.read_bytes()
-        assert len(content) % 4 == 0
-        assert struct.unpack_from("<II", content, 4) == (2, len(content))
-        document, found = read_glb(path)
-        assert document["name"] == "ü"
-        assert found[: len(binary)] == binary and set(found[len(binary) :]) <= {0}
+def small_glb(path, document, buffer=b""):
+    """Write a file by the specification's own words."""
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    chunk = struct.pack("<II", len(buffer), 0x004E4942) + buffer if buffer else b""
+    path.write_bytes(
+        struct.pack("<5I", 0x46546C67, 2, 20 + len(text) + len(chunk), len(text), 0x4E4F534A) + text + chunk
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["ü", "", "longer than it was"])
+@pytest.mark.parametrize("buffer", [b"", b"1234", b"12345678"])
+@pytest.mark.parametrize("more", [(), (b"abcd",), (b"abcd", b"x")])
+def test_a_glb_is_changed_in_place(tmp_path, name, buffer, more):
+    path = small_glb(tmp_path / "small.glb", {"asset": {"version": "2.0"}, "name": "before"}, buffer)
+    glb = read_glb(path)
+    assert (glb.document["name"], glb.size, glb.buffer()) == ("before", len(buffer), buffer)
+    glb.document["name"] = name
+    glb.write(*map(memoryview, more))
+    content = path.read_bytes()
+    assert len(content) % 4 == 0
+    assert struct.unpack_from("<II", content, 4) == (2, len(content))
+    expected = b"".join((buffer, *more))
+    again = read_glb(path)
+    assert again.document == {"asset": {"version": "2.0"}, "name": name}
+    assert again.buffer() == expected + b"\0" * (-len(expected) % 4)
+    assert content[-8 - again.size :][:8] == struct.pack("<II", again.size, 0x004E4942) or not expected
 
 
 def test_a_truncated_glb_is_refused(tmp_path):
-    path = tmp_path / "small.glb"
-    write_glb(path, {"asset": {"version": "2.0"}}, b"1234")
-    path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(StorageError, match=r"small\.glb"):
-        read_glb(path)
+    path = small_glb(tmp_path / "small.glb", {"asset": {"version": "2.0"}}, b"1234")
+    for kept in (path.stat().st_size - 2, 14, 3):
+        path.write_bytes(path.read_bytes()[:kept])
+        with pytest.raises(StorageError, match=r"small\.glb"):
+            read_glb(path)
+
+
+def test_only_the_document_is_written_again(built, tmp_path, monkeypatch):
+    """Cameras and points fit into the room that the exporter keeps for them, and no word of it is left."""
+    written = []
+    write = Glb.write
+    monkeypatch.setattr(Glb, "write", lambda glb, *more: (written.append(glb), write(glb, *more)))
+    _, document, _ = exported(built, tmp_path)
+    (glb,) = written
+    assert len(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()) <= glb.room
+    assert "copyright" not in document["asset"]
 
 
 def test_a_changed_lens_is_exported_as_it_is_now(built, tmp_path):
