@@ -57,7 +57,7 @@ class Picture:
     """A picture as everything after this module sees it, with what its file says beside the pixels."""
 
     pixels: ByteArray
-    """[H, W, 3] upright, sRGB."""
+    """[H, W, 3] upright, sRGB; not to be written to."""
     focal_length: float | None
     """fx = fy in source pixels, from EXIF; None where the file does not tell."""
     needs_copy: bool
@@ -98,7 +98,7 @@ def read_picture(path: Path) -> Picture:
             needs_copy = _needs_copy(image)
             focal_length = _focal_length(image)
             ImageOps.exif_transpose(image, in_place=True)
-            pixels = np.array(_as_srgb(image))
+            pixels = np.asarray(_as_srgb(image))
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
     return Picture(pixels, focal_length, needs_copy)
