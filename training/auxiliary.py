@@ -137,12 +137,12 @@ class Auxiliary(nn.Module):
 
         module.register_forward_hook(keep)
 
-    def _head(self, block: int, name: str, views: int) -> Tensor:
-        """[B, V, 1 + P, D] queries, keys or values of head 0 of the last run."""
+    def _head(self, block: int, name: str, views: Sequence[int]) -> Tensor:
+        """[B, V, 1 + P, D] queries, keys or values of head 0 of the last run; `views` is (B, V)."""
         output = self._heard[block, name]
         if name == "qkv":
-            output = output.unflatten(-1, (3, self.heads, -1))[:, :, 2]
-        return output[:, :, 0].unflatten(1, (views, -1)).float()
+            output = output.unflatten(-1, (3, self.heads, -1))[:, 2]
+        return output[:, 0].unflatten(0, (*views, -1)).float()
 
     def losses(self, features: Features, batch: Batch) -> dict[str, Tensor]:
         """All terms, weighted; the network must just have run on this batch."""
@@ -156,7 +156,7 @@ class Auxiliary(nn.Module):
 
     def matching(self, batch: Batch, centres: PatchCentres) -> dict[str, Tensor]:
         """Match, look-up and place losses over the listened blocks, of two or more views."""
-        views = centres.known.shape[1]
+        views = centres.known.shape[:2]
         matches = true_matches(batch, centres, self.patch)
         match, lookup = [], []
         for block in self.config.match_blocks:
@@ -171,7 +171,7 @@ class Auxiliary(nn.Module):
             "place": self._placing(batch, views),
         }
 
-    def _placing(self, batch: Batch, views: int) -> Tensor:
+    def _placing(self, batch: Batch, views: Sequence[int]) -> Tensor:
         """L1 of linear guesses of each patch's own place from the values that a look-up would hand on."""
         own = picture_places(batch.depth, self.patch)
         values = [self._head(block, "qkv", views)[:, :, 1:] for block in self.config.lookup_blocks]

@@ -8,15 +8,18 @@ those of the official checkpoints.
 # mypy: disable-error-code="no-any-return, no-untyped-call"
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Rotate = Callable[[Tensor], Tensor]
-"""Turns queries or keys [B, heads, N, head_dim] by their positions; may change them."""
+from .memory import CARD_ROWS
+
+Rotate = Callable[[Tensor, int], Tensor]
+"""Turns queries or keys [n, heads, head_dim] by their positions; they are those of the tokens of [B · N] from the given
+one on. May change them."""
 
 ROWS = 1536
 """Tokens that pass through a block's linear layers at a time on a CPU; what lies between them is then small."""
@@ -44,17 +47,13 @@ class Attention(nn.Module):
         self.k_norm = nn.LayerNorm(dim // heads) if normalise else nn.Identity()
         self.proj = nn.Linear(dim, dim)
 
-    def prepare(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Make queries, keys and values [..., heads, head_dim] of tokens [..., C]."""
+    def prepare(self, x: Tensor, rotate: Rotate | None, start: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Make queries, keys and values [n, heads, head_dim] of tokens [n, C], those from `start` on."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(-3)
-        return self.q_norm(q), self.k_norm(k), v
-
-    def mix(self, q: Tensor, k: Tensor, v: Tensor, rotate: Rotate | None) -> Tensor:
-        """Let tokens [B, heads, N, head_dim] see one another; `proj` then makes tokens of the [B, N, C] returned."""
+        q, k = self.q_norm(q), self.k_norm(k)
         if rotate is not None:
-            q, k = rotate(q.float()), rotate(k.float())
-        mixed = attend(q.to(v.dtype), k.to(v.dtype), v)
-        return mixed.transpose(1, 2).flatten(2)
+            q, k = rotate(q.float(), start), rotate(k.float(), start)
+        return q.to(v.dtype), k.to(v.dtype), v
 
 
 class Mlp(nn.Module):
@@ -115,19 +114,20 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, rotate: Rotate | None = None) -> Tensor:
         """Refine tokens [B, N, C]."""
-        mixed = self.attn.mix(*self._prepare(x), rotate)
+        mixed = attend(*self._prepare(x, rotate)).transpose(1, 2).flatten(2)
         if torch.is_grad_enabled():
             return self._refine(x, mixed)
         refined = torch.empty_like(x)
-        for parts in zip(_slices(x), _slices(mixed), _slices(refined), strict=True):
+        for parts in zip(*map(_slices, (x, mixed, refined)), strict=True):
             self._refine(*parts)
         return refined
 
-    def _prepare(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _prepare(self, x: Tensor, rotate: Rotate | None) -> Iterator[Tensor]:
         """Make queries, keys and values [B, heads, N, head_dim]."""
-        prepared = [self.attn.prepare(self.norm1(part)) for part in _slices(x)]
-        q, k, v = (_heads_first(parts, x.shape) for parts in zip(*prepared, strict=True))
-        return q, k, v
+        slices = _slices(x)
+        parts = (self.attn.prepare(self.norm1(part), rotate, i * len(slices[0])) for i, part in enumerate(slices))
+        joined = _heads_first(parts, x.shape[:2].numel())
+        return (whole.unflatten(1, x.shape[:2]).transpose(0, 1) for whole in joined)
 
     def _refine(self, x: Tensor, mixed: Tensor, into: Tensor | None = None) -> Tensor:
         """Add both branches to tokens, in memory that is there already if any is given."""
@@ -137,16 +137,25 @@ class Block(nn.Module):
 
 def _slices(x: Tensor) -> Sequence[Tensor]:
     """Cut tokens [B, N, C] into [n, C] where that pays; what is done to each slice concerns each token alone."""
-    if x.device.type != "cpu" or torch.is_grad_enabled():
-        return (x,)
     tokens = x.flatten(0, 1)
-    return tokens.chunk(-(-len(tokens) // ROWS))
+    if torch.is_grad_enabled():
+        return (tokens,)
+    return tokens.chunk(-(-len(tokens) // ROWS)) if x.device.type == "cpu" else tokens.split(CARD_ROWS)
 
 
-def _heads_first(parts: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
-    """Join slices [..., heads, head_dim] of B · N tokens as [B, heads, N, head_dim].
+def _heads_first(parts: Iterable[Sequence[Tensor]], tokens: int) -> list[Tensor]:
+    """Join slices [n, heads, head_dim] of queries, keys and values as [heads, B · N, head_dim], one after another.
 
     Each head's tokens lie beside one another: attention reads them many times, a fifth faster so on a CPU.
     """
-    joined = torch.cat([part.movedim(-2, 0).flatten(1, -2) for part in parts], dim=1)
-    return joined.unflatten(1, shape[:2]).transpose(0, 1)
+    joined: list[Tensor] = []
+    start = 0
+    for part in parts:
+        if len(part[0]) == tokens:
+            return [x.transpose(0, 1).contiguous() for x in part]
+        joined = joined or [x.new_empty(x.shape[1], tokens, x.shape[2]) for x in part]
+        for whole, x in zip(joined, part, strict=True):
+            whole[:, start : start + len(x)] = x.transpose(0, 1)
+        start += len(part[0])
+        del part, x  # before the next ones are made
+    return joined

@@ -3,9 +3,8 @@
 Weights are counted exactly. What a run takes beside them is linear in patches, with factors that were fitted to the
 largest resident memory of a process on a CPU in fp32: nano to large, 1 to 64 views, 126 to 1008 pixels, within 10 %
 (`benchmarks/growth.py` measures that again). For graphics cards it is what the tensors of a run take at its worst
-moment, counted on tensors without memory (`tests/core/model/test_memory.py`), and a twentieth for gaps: on an H100, 32
-views and `small` to `giant` took from 14 % less to 1 % more (docs/growth.md). Numpy-free and torch-free, since the
-process of Blender asks, too.
+moment, counted on tensors without memory (`tests/core/model/test_memory.py`), and something for gaps: an H100 took from
+10 % less to 7 % more (docs/growth.md). Numpy-free and torch-free, since the process of Blender asks, too.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ PROGRAM: Mapping[Device, int] = {"cpu": 258_000_000, "cuda": 500 << 20, "mps": 2
 """Bytes that torch takes of each kind of device by itself."""
 HEAD_CHUNK: Mapping[Device, int] = {"cpu": 1, "cuda": 8, "mps": 8}
 """Views that pass through the head at once unless told otherwise: as many as make it fastest."""
+CARD_ROWS = 1 << 14
+"""Tokens that pass through a block's linear layers at once on a graphics card: as few as keep it fast."""
 SHARE = 0.85
 """The part of what did not fit that advice goes by where the estimate finds that it should have fitted."""
 
@@ -33,9 +34,11 @@ _FLOAT = 4
 _SLACK = 32e6  # allocators keep some of what was freed
 _CONVERSIONS = 1.2  # a CPU widens what it computes with
 _SLICED = 12.5  # floats per channel and token in a block of a CPU, where linear layers see some tokens at a time
-_WHOLE = {"mlp": (7.7, 5.9), "swiglu": (13.7, 7.9)}  # the same elsewhere, in fp32 and in half precision
-_GAPS = 1.05  # a graphics card's allocator rounds up and keeps holes
-_PICTURE = 18  # bytes per pixel of every view: the picture in bytes and in floats
+_KEPT = (4.0, 2.5)  # the same elsewhere for all tokens, in fp32 and in half precision
+_PASSING = {"mlp": (5.5, 5.5), "swiglu": (10.8, 6.5)}  # and for the tokens that pass through a block's layers at once
+_HALF = (0.5, 0.9)  # of features and of the head's maps where a card's head is in half precision: its end is not
+_GAPS = 1.08  # a graphics card's allocator rounds up and keeps holes
+_PICTURE = {"cpu": 18, "cuda": 12, "mps": 12}  # bytes per pixel of every view: floats, and what they are made of
 
 
 @dataclass(frozen=True)
@@ -202,14 +205,23 @@ def _run(network: NetworkConfig, sizes: Sequence[Size], chunk: int, setup: Setup
     patches = sorted((w // backbone.patch_size) * (h // backbone.patch_size) for w, h in sizes)
     some = sum(patches[-chunk:])
     together = sum(patches) if network.joins_views else some
-    layers = len(backbone.out_layers) * (2 if backbone.cat_token else 1) * backbone.embed_dim
-    inside = _SLICED if setup.device == "cpu" else _WHOLE[backbone.ffn][setup.precision != "fp32"]
-    block = inside * backbone.embed_dim + layers
-    own = _head_floats(network.head, backbone.patch_size, want_rays=setup.want_rays)
+    is_half = setup.precision in ("bf16", "fp16") and setup.device != "cpu"
+    features, maps = _HALF if is_half else (1.0, 1.0)
+    layers = features * len(backbone.out_layers) * (2 if backbone.cat_token else 1) * backbone.embed_dim
+    own = maps * _head_floats(network.head, backbone.patch_size, want_rays=setup.want_rays)
     head = _FLOAT * (layers * together + own * some)
     weights = 0.9 * _FLOAT * _count_head(network.head)  # convolutions lay theirs out anew
-    pictures = _PICTURE * backbone.patch_size**2 * sum(patches)
-    return _SLACK + pictures + max(_FLOAT * block * together, head + weights)
+    pictures = _PICTURE[setup.device] * backbone.patch_size**2 * sum(patches)
+    return _SLACK + pictures + max(_FLOAT * _block(backbone, layers, together, setup), head + weights)
+
+
+def _block(backbone: BackboneConfig, layers: float, tokens: int, setup: Setup) -> float:
+    """Floats at the worst moment of the last block, of which on a card the worst may be the joining of two layers."""
+    dim, is_low = backbone.embed_dim, setup.precision != "fp32"
+    if setup.device == "cpu":
+        return (_SLICED * dim + layers) * tokens
+    passing = _PASSING[backbone.ffn][is_low] * dim * min(tokens, CARD_ROWS)
+    return max((0.75 * layers + _KEPT[is_low] * dim) * tokens + passing, (layers + 3 * dim) * tokens)
 
 
 def _head_floats(head: HeadConfig, patch: int, *, want_rays: bool) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ..types import ReferenceView
@@ -72,7 +73,7 @@ class Network(nn.Module):
             want_rays: Also compute rays and their confidence.
         """
         group = ViewGroup(images, tuple(range(images.shape[1])))
-        features = self.encode([group], camera_tokens=camera_tokens, reference_view=reference_view)
+        features = self.encode([group], camera_tokens, reference_view=reference_view)
         maps = self.dense_maps(features.patches[0], images.shape[-2:], want_rays=want_rays)
         cameras = self.cam_dec(features.cameras) if self.cam_dec else None
         return Output(*maps, cameras=cameras, reference=features.reference)
@@ -80,14 +81,15 @@ class Network(nn.Module):
     def encode(
         self,
         groups: Sequence[ViewGroup],
-        *,
         camera_tokens: Tensor | None = None,
+        *,
         reference_view: ReferenceView = "saddle_balanced",
+        dtype: torch.dtype | None = None,
         on_step: OnStep | None = None,
     ) -> Features:
         """Run the backbone alone, on views of one or several sizes (see `VisionTransformer.forward`)."""
         backbone = self.backbone["pretrained"]
-        return backbone(groups, camera_tokens=camera_tokens, reference_view=reference_view, on_step=on_step)
+        return backbone(groups, camera_tokens, reference_view=reference_view, dtype=dtype, on_step=on_step)
 
     def dense_maps(self, patches: Sequence[Tensor], size: Sequence[int], *, want_rays: bool = False) -> DenseMaps:
         """Run the dense head alone.

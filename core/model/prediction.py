@@ -170,7 +170,8 @@ class _Run:
         device, tokens = self.groups[0].images.device, None
         if encoding is not None and network.cam_enc is not None:
             tokens = network.cam_enc(CameraEncoding(*(part.to(device) for part in encoding)))
-        features = network.encode(self.groups, camera_tokens=tokens, reference_view=reference_view, on_step=self._step)
+        kept = self.choice.head_dtype
+        features = network.encode(self.groups, tokens, reference_view=reference_view, dtype=kept, on_step=self._step)
         views: dict[int, ViewPrediction] = {}
         for group, patches in zip(self.groups, features.patches, strict=True):
 
@@ -197,7 +198,7 @@ class _Run:
                 images = group.images[:, part]
                 count = images.shape[1]
                 own = [ViewGroup(images, tuple(range(count)))]
-                features = network.encode(own, on_step=lambda: self._step(count))
+                features = network.encode(own, dtype=self.choice.head_dtype, on_step=lambda: self._step(count))
                 with _autocast(self.choice.device, self.choice.head_dtype):
                     maps = network.dense_maps(features.patches[0], images.shape[-2:])
                 views.update(self._taken(group.indices[part], maps))

@@ -59,8 +59,9 @@ def rotate(x: Tensor, table: RotaryTable) -> Tensor:
     """Turn the channel pairs (i, i + F) of each axis' half by the token's angles.
 
     Args:
-        x: [..., N, head_dim], channels laid out as (row axis, column axis) × (first, second of pair) × F.
+        x: [N, heads, head_dim], channels laid out as (row axis, column axis) × (first, second of pair) × F.
         table: Angles of the N tokens, or of one position for all of them.
     """
     first, second = x.unflatten(-1, (2, 2, -1)).unbind(-2)
-    return torch.stack((second, first), dim=-2).flatten(-3).mul_(table.sin).addcmul_(x, table.cos)
+    turned = torch.stack((second, first), dim=-2).flatten(-3)
+    return turned.mul_(table.sin[:, None]).addcmul_(x, table.cos[:, None])

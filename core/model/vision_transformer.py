@@ -9,8 +9,8 @@ instead of moved, patches are not rotated in global blocks (see `rotary.camera_t
 # mypy: disable-error-code="no-any-return, no-untyped-call"
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -21,7 +21,7 @@ from ..types import ReferenceView
 from .attention import Block, Rotate
 from .config import BackboneConfig
 from .reference_view import choose_reference_view
-from .rotary import camera_table, patch_table, rotate
+from .rotary import RotaryTable, camera_table, patch_table, rotate
 
 OnStep = Callable[[], None]
 """Called after each finished step; may raise to end the run."""
@@ -40,7 +40,7 @@ class Features(NamedTuple):
     """What the backbone says."""
 
     patches: tuple[tuple[Tensor, ...], ...]
-    """Per group and output layer [B, V, P, D] for the dense head."""
+    """Per group and output layer [B, V, P, D] for the dense head; most of what a run keeps."""
     cameras: Tensor
     """[B, V, D] each view's camera token at the last layer, all views in their own order, for the camera decoder."""
     reference: Tensor
@@ -81,9 +81,10 @@ class VisionTransformer(nn.Module):
     def forward(
         self,
         groups: Sequence[ViewGroup],
-        *,
         camera_tokens: Tensor | None = None,
+        *,
         reference_view: ReferenceView = "saddle_balanced",
+        dtype: torch.dtype | None = None,
         on_step: OnStep | None = None,
     ) -> Features:
         """Run all blocks.
@@ -93,6 +94,7 @@ class VisionTransformer(nn.Module):
             camera_tokens: [B, V, C] from the camera encoder, all views in their own order. None: the learned ones,
                 one for the reference view and one for the others.
             reference_view: How the reference view is chosen when `camera_tokens` is None; else it is the first.
+            dtype: In which the dense head's features are kept. None: that of the tokens.
             on_step: Called after each block.
         """
         grids = [self._grid(group.images) for group in groups]
@@ -109,9 +111,10 @@ class VisionTransformer(nn.Module):
             if self._is_global(i):
                 tokens = self._run_global(block, tokens, i)
             else:
+                local = tokens  # lets go of the last ones
                 tokens = local = self._run_local(block, tokens, grids, i)
             if i in self.config.out_layers:
-                outputs.append(self._output(tokens, local))
+                outputs.append(self._output(tokens, local, dtype))
             if on_step is not None:
                 on_step()
         cameras = _in_order([output[1] for output in outputs[-1]], order)
@@ -175,7 +178,13 @@ class VisionTransformer(nn.Module):
         return [part.unflatten(1, x.shape[1:3]) for part, x in zip(parts, tokens, strict=True)]
 
     def _rotate_patches(self, grid: tuple[int, int], device: torch.device) -> Rotate:
-        return partial(rotate, table=patch_table(*grid, self._head_dim, device))
+        table = patch_table(*grid, self._head_dim, device)
+
+        def turn(x: Tensor, start: int) -> Tensor:
+            tokens = torch.arange(start, start + len(x), device=device) % len(table.cos)
+            return rotate(x, RotaryTable(table.cos[tokens], table.sin[tokens]))
+
+        return turn
 
     def _rotate_cameras(self, tokens: list[Tensor]) -> Rotate:
         """Turn only the camera token of each view, where it stands in the joint sequence."""
@@ -183,11 +192,14 @@ class VisionTransformer(nn.Module):
         for x in tokens:
             places += [start + view * x.shape[2] for view in range(x.shape[1])]
             start += x.shape[1] * x.shape[2]
+        places = [scene * start + place for scene in range(len(tokens[0])) for place in places]
         where = torch.tensor(places, device=tokens[0].device)
         table = camera_table(self._head_dim, tokens[0].device)
 
-        def turn(x: Tensor) -> Tensor:
-            return x.index_copy_(2, where, rotate(x[:, :, where], table).to(x.dtype))
+        def turn(x: Tensor, start: int) -> Tensor:
+            own = where[bisect_left(places, start) : bisect_left(places, start + len(x))] - start
+            put = x.index_copy if torch.is_grad_enabled() else x.index_copy_
+            return put(0, own, rotate(x[own], table))
 
         return turn
 
@@ -200,13 +212,15 @@ class VisionTransformer(nn.Module):
         is_reference = torch.arange(views, device=reference.device) == reference[:, None]
         return torch.where(is_reference[..., None], self.camera_token[:, :1], self.camera_token[:, 1:])
 
-    def _output(self, tokens: list[Tensor], local: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    def _output(
+        self, tokens: list[Tensor], local: list[Tensor], dtype: torch.dtype | None
+    ) -> list[tuple[Tensor, Tensor]]:
         """Per group the normalised patches [B, V, P, D] and the raw camera tokens [B, V, D]."""
         results = []
         for x, own in zip(tokens, local, strict=True):
-            patches, camera = self.norm(x[:, :, 1:]), x[:, :, 0]
+            patches, camera = self.norm(x[:, :, 1:]).to(dtype or x.dtype), x[:, :, 0]
             if self.config.cat_token:  # only the joint half is normalised
-                patches = torch.cat((own[:, :, 1:], patches), dim=-1)
+                patches = torch.cat((own[:, :, 1:].to(patches.dtype), patches), dim=-1)
                 camera = torch.cat((own[:, :, 0], camera), dim=-1)
             results.append((patches, camera))
         return results

@@ -154,11 +154,11 @@ def test_a_run_that_is_short_of_memory_goes_on_with_smaller_chunks(child, kind):
 
 @on_linux
 def test_a_run_that_cannot_fit_says_what_does(child):
-    told = child(model="wide", views=12, size=[392, 294], chunk=8, room=200e6)
+    told = child(model="wide", views=12, size=[392, 294], chunk=8, room=160e6)
     assert told["error"] == "OutOfMemoryError"
     found = re.search(r"most (\d+) pictures or a resolution of (\d+), or a smaller model", told["text"])
     assert found, told["text"]
-    fewer = child(model="wide", views=int(found[1]), size=[392, 294], chunk=8, room=200e6)
+    fewer = child(model="wide", views=int(found[1]), size=[392, 294], chunk=8, room=160e6)
     assert fewer["error"] is None, fewer
 
 
@@ -230,15 +230,17 @@ class AsOnCard(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-SAME = [(504, 336)] * 40
+SAME = [(504, 336)] * 200
+FP32, BF16 = torch.float32, torch.bfloat16
 MIXED = [(504, 336)] * 20 + [(336, 504)] * 15 + [(252, 252)] * 10
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize(("model", "sizes"), [("small", SAME), ("giant", MIXED)], ids=["small", "giant"])
+@pytest.mark.parametrize("precision", ["fp32", "mixed", "bf16"])
+@pytest.mark.parametrize("model", ["small", "giant"])
+@pytest.mark.parametrize("sizes", [SAME, MIXED], ids=["one_size", "three_sizes"])
 def test_the_estimate_of_a_graphics_card_is_what_its_tensors_take(model, sizes, precision):
-    """The backbone on tensors without memory, in which blocks see all tokens at once, as they do on a card."""
-    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    """The backbone on tensors without memory."""
+    kind, kept = {"fp32": (FP32, FP32), "mixed": (BF16, FP32), "bf16": (BF16, BF16)}[precision]
     network = empty_networks(PRESETS[model])["model."]
     for module in network.modules():
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
@@ -252,6 +254,6 @@ def test_the_estimate_of_a_graphics_card_is_what_its_tensors_take(model, sizes, 
             )
             for w, h in dict.fromkeys(sizes)
         ]
-        network.encode(groups, reference_view="first")
+        network.encode(groups, reference_view="first", dtype=kept)
     planned = need(PRESETS[model], sizes, Setup("cuda", precision), head_chunk=1)
-    assert planned.run / 1.05 == pytest.approx(allocated.most, rel=0.1)  # less what is added for gaps
+    assert planned.run / 1.08 == pytest.approx(allocated.most, rel=0.1)  # less what is added for gaps
