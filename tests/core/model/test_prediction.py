@@ -11,7 +11,7 @@ from networks import relative_error
 from test_checkpoints import config_json
 
 from image_to_scene.core.errors import CameraError, CancelledError, OutOfMemoryError, WeightsError
-from image_to_scene.core.model import dense_head, presets, rotary
+from image_to_scene.core.model import attention, dense_head, presets, rotary
 from image_to_scene.core.model.network import Network
 from image_to_scene.core.model.prediction import _memory_sentence, load_model
 from image_to_scene.core.model.vision_transformer import ViewGroup
@@ -53,6 +53,42 @@ def test_the_chunk_changes_nothing(model, mono, chunk):
         expected = network.predict(images, want_rays=True, head_chunk=8)
         for a, b in zip(network.predict(images, want_rays=True, head_chunk=chunk).views, expected.views, strict=True):
             assert_same(a, b)
+
+
+@pytest.mark.parametrize("rows", [5, 40, 71, 100_000])
+def test_how_many_tokens_pass_at_once_changes_nothing(model, mono, monkeypatch, rows):
+    """Of views of 36 and 21 tokens: slices that end within views, between them, or never."""
+    images = networks.pictures([(70, 98), (70, 98), (56, 70), (70, 98), (56, 70)])
+    expected = [network.predict(images, want_rays=True) for network in (model, mono)]
+    monkeypatch.setattr(attention, "ROWS", rows)
+    for network, whole in zip((model, mono), expected, strict=True):
+        for a, b in zip(network.predict(images, want_rays=True).views, whole.views, strict=True):
+            assert_same(a, b)
+
+
+@pytest.mark.parametrize("rows", [40, 100_000])
+def test_learning_sees_what_predicting_sees(model, monkeypatch, rows):
+    """Gradients take another way through a block, and a batch lays its scenes one behind the other."""
+    monkeypatch.setattr(attention, "ROWS", rows)
+    network = model._checkpoint.fill("model.")
+    images = torch.cat([networks.normalised(networks.pictures([(70, 98)] * 3, seed)) for seed in range(2)])
+    learning = network(images.requires_grad_())
+    with torch.no_grad():
+        predicting = network(images)
+    learning.depth.sum().backward()
+    assert images.grad.isfinite().all()
+    assert relative_error(predicting.depth, learning.depth.detach()) < SAME
+    assert relative_error(predicting.cameras.translation, learning.cameras.translation.detach()) < SAME
+
+
+def test_features_can_be_kept_in_half_precision(model):
+    network = model._checkpoint.fill("model.")
+    group = ViewGroup(networks.normalised(networks.pictures([(70, 98)] * 3)), (0, 1, 2))
+    with torch.no_grad():
+        whole, half = network.encode([group]), network.encode([group], dtype=torch.bfloat16)
+    for a, b in zip(whole.patches[0], half.patches[0], strict=True):
+        assert torch.equal(a.bfloat16(), b)
+    assert torch.equal(whole.cameras, half.cameras)
 
 
 def test_what_is_not_asked_for_is_not_there(model, mono):
