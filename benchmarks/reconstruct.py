@@ -1,12 +1,12 @@
-"""From files to a Reconstruction: eight photos of 12 megapixels through `small`, and how a worker starts.
+"""From files to a Reconstruction: eight photos of 12 megapixels through `small` and `base`, and how a worker starts.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/reconstruct.py [--quick] [--rounds 3] [--photos 8]
 
-The first table is a real worker, asked for one small picture: by the clock and by its processor time until it is up,
-until torch is there, until the model is loaded, until the answer, then the same a second time. The second divides a
-whole run among its stages: checking and reading pictures (decoding, resizing), loading the model, predicting, geometry;
-all on one thread, and beside it as a worker runs, on all cores. It says the peak memory of the process, too, beside
-that planned. Weights are random, in a folder.
+The first table is a real worker with `small`, asked for one small picture: by the clock and by its processor time until
+it is up, until torch is there, until the model is loaded, until the answer, then the same a second time. The others
+divide a whole run among its stages: reading pictures (decoding, resizing), loading the model, predicting, geometry; all
+on one thread, and beside it as a worker runs, on all cores. They say the peak memory of the process, too, beside that
+planned. Weights are random, in a folder.
 """
 
 from __future__ import annotations
@@ -39,15 +39,14 @@ from image_to_scene.core.worker.client import Worker  # noqa: E402
 from image_to_scene.core.worker.protocol import ErrorMessage, ProgressMessage, ResultMessage  # noqa: E402
 
 SIZE = (4242, 2828)
-PREPARING = ("Checking pictures", "Reading pictures")
 
 
-def checkpoint() -> Path:
-    """A folder with random weights of `small`; written in a process of its own, whose memory does not count."""
-    program = f"import limited_run; limited_run.write(limited_run.Path({str(RESULTS / 'checkpoints')!r}), 'small')"
+def checkpoint(name: str) -> Path:
+    """A folder with a preset's random weights; written in a process of its own, whose memory does not count."""
+    program = f"import limited_run; limited_run.write(limited_run.Path({str(RESULTS / 'checkpoints')!r}), {name!r})"
     paths = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "tests/core/model")])
     subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"PYTHONPATH": paths})
-    return RESULTS / "checkpoints/small"
+    return RESULTS / "checkpoints" / name
 
 
 def run_once(model: Path, photos: list[Path]) -> dict[str, Any]:
@@ -69,19 +68,19 @@ def run_once(model: Path, photos: list[Path]) -> dict[str, Any]:
         now = clocks()
         seconds[stage], last = seconds.get(stage, 0.0) + now - last, now
 
-    def load(*arguments: Any, **options: Any) -> Any:
+    def open_model(*arguments: Any, **options: Any) -> Any:
         try:
-            return load_model(*arguments, **options)
+            return checked(*arguments, **options)
         finally:
             count("Loading model")
 
     def hear(progress: Progress) -> None:
-        """A step is told when it is done; the two stages of one step are told before it."""
-        before = {"Loading model": "Checking pictures", "Building geometry": "Predicting"}
-        count(before.get(progress.stage, progress.stage))
+        """Steps are told when they are done; of two stages the beginning is, too."""
+        before = {"Loading model": "Reading pictures", "Building geometry": "Predicting"}
+        count(progress.stage if progress.done else before[progress.stage])
 
-    load_model = prediction.load_model
-    with patch.object(prediction, "load_model", load):
+    checked = prediction.open_model
+    with patch.object(prediction, "open_model", open_model):
         Session().reconstruct(Request(tuple(map(View, photos)), model=str(model)), hear)
     count("Building geometry")
     reading = threads.thread_count(len(photos), SIZE[0] * SIZE[1])
@@ -94,17 +93,17 @@ def clocks() -> FloatArray:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def report_run(model: Path, photos: list[Path], rounds: int) -> None:
+def report_run(name: str, photos: list[Path], rounds: int) -> None:
     """Print the shares of the stages, on one thread and on all cores, by alternating runs."""
-    command = [sys.executable, __file__, "--child", str(model), *map(str, photos)]
+    command = [sys.executable, __file__, "--child", str(checkpoint(name)), *map(str, photos)]
     free = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     told: list[list[dict[str, Any]]] = [[], []]
     for _ in range(rounds):
         for side, environment in zip(told, (free | {"OMP_NUM_THREADS": "1"}, free | NUMPY_ALONE), strict=True):
             done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
             side.append(json.loads(done.stdout.splitlines()[-1]))
-    planned = plan(PRESETS["small"], [(504, 336)] * len(photos)).need.total
-    say(f"\n{len(photos)} photos of {SIZE[0]} × {SIZE[1]} to a Reconstruction, by the clock and its processor time")
+    planned = plan(PRESETS[name], [(504, 336)] * len(photos)).need.total
+    say(f"\n{len(photos)} photos of {SIZE[0]} × {SIZE[1]} through `{name}`, by the clock and its processor time")
     for side in told:
         network, reading = side[0]["threads"]
         say(f"{network} threads for the network, {reading} for reading pictures" if network > 1 else "one thread")
@@ -119,7 +118,7 @@ def report_side(told: list[dict[str, Any]]) -> None:
     whole = seconds.sum(1)
     for name, (clock, processor) in zip([*stages, "all"], [*np.median(seconds, 0), np.median(whole, 0)], strict=True):
         say(f"  {name:20}{clock:7.2f} s {processor:7.2f} s")
-    shares = seconds[:, [stages.index(stage) for stage in PREPARING]].sum(1) / whole
+    shares = seconds[:, stages.index("Reading pictures")] / whole
     for of, share in zip(("the clock", "the processors"), shares.T, strict=True):
         say(f"  pictures take {np.median(share):.1%} of {of} ({share.min():.1%}–{share.max():.1%})")
 
@@ -156,7 +155,7 @@ def follow(worker: Worker, model: Path, photo: Path, folder: Path) -> dict[str, 
                 raise SystemExit(message.text)
             if isinstance(message, ProgressMessage):
                 named = {("Starting", 0): "process is up", ("Starting", 1): "torch is there"}
-                named |= {("Reading pictures", 1): "model is loaded"}
+                named |= {("Loading model", 1): "model is loaded"}
                 if moment := named.get((message.stage, message.done)):
                     note(moment)
             if isinstance(message, ResultMessage):
@@ -177,19 +176,21 @@ def processor(pid: int | None) -> float:
 def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one round, two photos")
+    parser.add_argument("--quick", action="store_true", help="one round, two photos, `small` alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--photos", type=int, default=8)
     parser.add_argument("--child", nargs="+", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        return say(json.dumps(run_once(options.child[0], options.child[1:])))
+        say(json.dumps(run_once(options.child[0], options.child[1:])))
+        return
     rounds, count = (1, 2) if options.quick else (options.rounds, options.photos)
-    model, photos = checkpoint(), write_photos(RESULTS / "photos", count, SIZE)
+    photos = write_photos(RESULTS / "photos", count, SIZE)
     small = write_photos(RESULTS / "photos", 1, (252, 168))[0]
     say(facts("torch", "pillow"))
-    report_start(model, small, rounds)
-    return report_run(model, photos, rounds)
+    report_start(checkpoint("small"), small, rounds)
+    for name in ("small",) if options.quick else ("small", "base"):
+        report_run(name, photos, rounds)
 
 
 if __name__ == "__main__":

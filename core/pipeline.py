@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,12 +16,15 @@ from typing import TYPE_CHECKING
 
 from .assembly import assemble, known_cameras, pose_tokens
 from .imaging.inputs import Inputs, gather
-from .imaging.preparation import prepare_views
+from .imaging.preparation import PreparedView, prepare_views
 from .types import FloatArray, OnProgress, Progress, Reconstruction, Request, View
 
 if TYPE_CHECKING:
     from .model.config import ModelConfig
     from .model.prediction import Model
+
+Key = tuple[str, str, str]
+"""What a loaded model depends on: its name, device and precision."""
 
 
 class Session:
@@ -31,8 +35,7 @@ class Session:
     """
 
     def __init__(self) -> None:
-        self._model: Model | None = None
-        self._model_key: tuple[str, str, str] | None = None
+        self._loaded: tuple[Key, Model] | None = None
         self._copies = _folder_for_copies()
 
     def reconstruct(self, request: Request, progress: OnProgress) -> tuple[Reconstruction, ...]:
@@ -59,55 +62,62 @@ class Session:
         inputs = gather(request.views, Path(self._copies.name), progress)
         request = replace(request, views=inputs.views)
         known_cameras(request.views)
-        progress(Progress("Loading model", 0, 1))
-        model = self._load(request)
+        model = self._open(request)
         runs = _split(request, model.config)
-        pictures = iter(inputs.pictures)
-        results = [self._run(run, list(islice(pictures, len(run.views))), model, started, progress) for run in runs]
+        prepared = iter(self._read(request, inputs.pictures, model.config, progress, are_alone=len(runs) > 1))
+        progress(Progress("Loading model", 0, 1))
+        model.load()
+        progress(Progress("Loading model", 1, 1))
+        self._loaded = (_key(request), model)
+        results = [_run(run, list(islice(prepared, len(run.views))), model, started, progress) for run in runs]
         return tuple(_told(result, inputs) for result in results)
 
-    def _load(self, request: Request) -> Model:
-        """Return the request's model, from the last run where it is the same."""
-        from .model.prediction import load_model
+    def _open(self, request: Request) -> Model:
+        """Return the request's model: that of the last run where it is the same, or a new one without weights."""
+        from .model.prediction import open_model
 
-        key = (request.model, request.device, request.precision)
-        if self._model is None or self._model_key != key:
-            self._model = None  # frees the device before the next model is loaded
-            self._model = load_model(request.model, device=request.device, precision=request.precision)
-            self._model_key = key
-        return self._model
+        if self._loaded and self._loaded[0] == _key(request):
+            return self._loaded[1]
+        self._loaded = None  # frees the device before the next model is loaded
+        return open_model(request.model, device=request.device, precision=request.precision)
 
-    def _run(
-        self, request: Request, pictures: list[View], model: Model, started: float, progress: OnProgress
-    ) -> Reconstruction:
-        config = model.config
-        resolution = request.resolution or config.resolution
-        prepared = prepare_views(
+    def _read(
+        self, request: Request, pictures: Sequence[View], config: ModelConfig, progress: OnProgress, *, are_alone: bool
+    ) -> list[PreparedView]:
+        """Read the pictures before the model, so that nobody waits for a network to hear of a broken file."""
+        return prepare_views(
             pictures,
-            resolution=resolution,
+            resolution=request.resolution or config.resolution,
             patch_size=config.patch_size,
-            mixed_sizes=request.mixed_sizes,
+            mixed_sizes="keep" if are_alone else request.mixed_sizes,
             copies=Path(self._copies.name),
             on_progress=progress,
         )
-        tokens = pose_tokens(request.views) if config.takes_poses else None
-        prediction = model.predict(
-            [view.pixels for view in prepared],
-            tokens,
-            [_known(view.image_from_camera) for view in prepared] if tokens else None,
-            reference_view=request.reference_view,
-            want_rays=request.pose_source == "ray_map" or request.point_source == "rays",
-            head_chunk=request.head_chunk,
-            progress=progress,
-        )
-        progress(Progress("Building geometry", 0, 1))
-        textures = [view.texture for view in prepared]
-        metric = config.is_metric and not config.has_poses
-        result = assemble(request, prepared, textures, prediction, canonical_metric=metric)
-        warnings = [*resolution_warnings(config, resolution), *prediction.warnings, *result.facts["warnings"]]
-        seconds = round(time.monotonic() - started, 3)
-        told = {"warnings": warnings, "seconds": seconds, "licence": config.licence}
-        return replace(result, facts={**result.facts, **told})
+
+
+def _run(
+    request: Request, prepared: Sequence[PreparedView], model: Model, started: float, progress: OnProgress
+) -> Reconstruction:
+    config = model.config
+    tokens = pose_tokens(request.views) if config.takes_poses else None
+    prediction = model.predict(
+        [view.pixels for view in prepared],
+        tokens,
+        [_known(view.image_from_camera) for view in prepared] if tokens else None,
+        reference_view=request.reference_view,
+        want_rays=request.pose_source == "ray_map" or request.point_source == "rays",
+        head_chunk=request.head_chunk,
+        progress=progress,
+    )
+    progress(Progress("Building geometry", 0, 1))
+    textures = [view.texture for view in prepared]
+    metric = config.is_metric and not config.has_poses
+    result = assemble(request, prepared, textures, prediction, canonical_metric=metric)
+    unchecked = resolution_warnings(config, request.resolution or config.resolution)
+    warnings = [*unchecked, *prediction.warnings, *result.facts["warnings"]]
+    seconds = round(time.monotonic() - started, 3)
+    told = {"warnings": warnings, "seconds": seconds, "licence": config.licence}
+    return replace(result, facts={**result.facts, **told})
 
 
 def resolution_warnings(config: ModelConfig, resolution: int) -> list[str]:
@@ -127,6 +137,10 @@ def _told(result: Reconstruction, inputs: Inputs) -> Reconstruction:
     """Add what was found out before the run."""
     warnings = [*inputs.warnings, *result.facts["warnings"]]
     return replace(result, facts={**result.facts, "warnings": warnings, "dropped_views": list(inputs.dropped)})
+
+
+def _key(request: Request) -> Key:
+    return (request.model, request.device, request.precision)
 
 
 def _known(matrix: FloatArray | None) -> FloatArray:

@@ -1,6 +1,7 @@
-"""From what an artist chose to pictures that are whole: movies become frames, bad files are named together.
+"""From what an artist chose to pictures: movies become frames, masks fit, lenses are lenses.
 
-This comes before the model is loaded, so that nobody waits for a network to hear of a broken file.
+What can be told before the pictures are read is told here. Files that turn out broken are named together: where a movie
+is, all pictures are checked at once, else reading them does so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .distortion import check_distortion, scaled
 from .flaws import UnreadableError
 from .kinds import is_movie
 from .movies import Frame, take_frames
-from .reading import check_pictures, same_shape, upright_size
+from .reading import check_pictures, pixel_count, same_shape, upright_size
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,16 @@ class Inputs:
 
 
 def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda step: None) -> Inputs:
-    """Take the frames of movies, and make sure that every picture and mask can be read.
+    """Take the frames of movies, and make sure that masks have their pictures' shape.
 
     Args:
         views: The request's.
         folder: An existing folder for the frames.
-        on_progress: Called after each frame and picture.
+        on_progress: Called after each frame.
 
     Raises:
-        ImageError: At least one movie, picture or mask cannot be read, each is named; or a mask has another shape
-            than its picture.
+        ImageError: A movie cannot be read, every movie, picture and mask for which that is so is named; or a mask has
+            another shape than its picture.
         CameraError: A view's distortion is that of no lens.
     """
     for view in views:
@@ -55,8 +56,9 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
         if view.time is not None and not math.isfinite(view.time):
             raise ImageError(f"{view.path.name} is asked for at {view.time} seconds: give a time of its clip.")
     frames, flaws = _take_all(views, folder, on_progress)
-    files = [file for view in views for file, _ in _files(view) if not is_movie(file)]
-    check_pictures(list(dict.fromkeys(files)), on_progress, flaws)
+    if flaws:
+        files = [file for view in views for file, _ in _files(view) if not is_movie(file)]
+        check_pictures(list(dict.fromkeys(files)), on_progress, flaws)
     settled = [_settled(view, frames) for view in views]
     dropped = _repeated([view for view, _ in settled])
     kept = [pair for index, pair in enumerate(settled) if index not in dropped]
@@ -145,9 +147,14 @@ def _warnings(dropped: Mapping[Path, int]) -> tuple[str, ...]:
 
 
 def _check_masks(pictures: Sequence[View], stretches: Mapping[Path, tuple[float, float]]) -> None:
-    """Make sure that masks have the shape of their pictures, of frames also that of their stored pixels."""
+    """Make sure that masks have the shape of their pictures, of frames also that of their stored pixels.
+
+    Files that tell no size are left to those who read them.
+    """
     flaws = []
     for picture, mask in dict.fromkeys((view.path, view.mask.path) for view in pictures if view.mask is not None):
+        if not pixel_count(picture) or not pixel_count(mask):
+            continue
         size, mask_size = upright_size(picture), upright_size(mask)
         x, y = stretches.get(picture, (1.0, 1.0))
         if not same_shape(mask_size, size) and not same_shape(mask_size, (size[0] / x, size[1] / y)):

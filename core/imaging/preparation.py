@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import ImageError
 from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, View
 from .copies import write_copy
 from .distortion import scaled, straighten
-from .reading import pixel_count, read_kept, read_picture
+from .reading import check_pictures, pixel_count, read_kept, read_picture
 from .resizing import average, resize_area, resize_cubic
 from .threads import in_order
 
@@ -70,11 +71,15 @@ def prepare_views(
         One prepared view per view.
 
     Raises:
-        ImageError: A picture or mask cannot be read, or a copy not be written; that of the first such view.
+        ImageError: Pictures or masks cannot be read, all of them are named; or a copy cannot be written.
     """
     prepare = partial(_prepare, resolution=resolution, patch_size=patch_size, copies=copies)
     largest = max(map(_pixels_held, views), default=0)
-    prepared = in_order(prepare, views, largest, "Reading pictures", on_progress)
+    try:
+        prepared = in_order(prepare, views, largest, "Reading pictures", on_progress)
+    except ImageError:
+        check_pictures(list(dict.fromkeys(file for view in views for file in _files(view))), on_progress)
+        raise
     return _cropped_to_smallest(prepared) if mixed_sizes == "crop" else prepared
 
 
@@ -99,10 +104,13 @@ def _whole_patches(side: int, patch_size: int) -> int:
     return max(1, (2 * side + patch_size) // (2 * patch_size)) * patch_size
 
 
+def _files(view: View) -> list[Path]:
+    return [view.path] if view.mask is None else [view.path, view.mask.path]
+
+
 def _pixels_held(view: View) -> int:
     """The pixels of a view's larger file; as many again for a mask, and for a lens, whose floats take as much."""
-    files = [view.path] if view.mask is None else [view.path, view.mask.path]
-    return max(map(pixel_count, files)) * (1 + (view.mask is not None) + (view.distortion is not None))
+    return max(map(pixel_count, _files(view))) * (1 + (view.mask is not None) + (view.distortion is not None))
 
 
 def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) -> PreparedView:

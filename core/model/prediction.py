@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -42,10 +42,10 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # red, green, bl
 STAGE = "Predicting"
 
 
-def load_model(
+def open_model(
     name_or_path: str, *, device: Device = "auto", precision: Precision = "auto", preset: str | None = None
 ) -> Model:
-    """Load a checkpoint.
+    """Find and check a checkpoint; no weight is read yet.
 
     Args:
         name_or_path: A preset's name, a checkpoint folder, or a name in the Hugging Face cache.
@@ -56,22 +56,39 @@ def load_model(
     Raises:
         DeviceError: This machine has no such device or precision.
         WeightsError: The checkpoint is missing or not what its configuration says.
-        OutOfMemoryError: The weights alone do not fit.
+        OutOfMemoryError: The file alone does not fit into the address space.
     """
     choice = choose_device(device, precision)
-    with _memory_sentence(lambda: f"The model {name_or_path!r} does not fit into memory: choose a smaller one."):
+    with _weights_sentence(name_or_path):
         return Model(Checkpoint(name_or_path, preset), choice)
 
 
+def load_model(
+    name_or_path: str, *, device: Device = "auto", precision: Precision = "auto", preset: str | None = None
+) -> Model:
+    """Open a model as `open_model` does, and `Model.load` it; raises what both raise."""
+    model = open_model(name_or_path, device=device, precision=precision, preset=preset)
+    model.load()
+    return model
+
+
 class Model:
-    """A loaded model; the weights of rarely used parts are read at their first use."""
+    """A model that is checked when opened and then loaded; weights of rarely used parts are read at their first use."""
 
     def __init__(self, checkpoint: Checkpoint, choice: Choice) -> None:
         self.config: ModelConfig = checkpoint.config
         self.choice = choice
         self._checkpoint = checkpoint
-        for prefix in checkpoint.networks:
-            self._read(prefix, lambda key: not is_camera_encoder(key) and not is_ray_branch(key))
+
+    def load(self) -> None:
+        """Read the weights that every run uses, unless they are there.
+
+        Raises:
+            OutOfMemoryError: They do not fit.
+        """
+        with _weights_sentence(self.config.title):
+            for prefix in self._prefixes:
+                self._read(prefix, lambda key: not is_camera_encoder(key) and not is_ray_branch(key))
 
     def predict(
         self,
@@ -84,7 +101,7 @@ class Model:
         head_chunk: int | None = None,
         progress: OnProgress = lambda _: None,
     ) -> Prediction:
-        """Say depth, and whatever else the model knows, of each picture.
+        """Say depth, and whatever else the model knows, of each picture. The model must be loaded.
 
         Args:
             pixels: One [H, W, 3] sRGB picture a view; sides are multiples of the patch size and may differ by view.
@@ -313,6 +330,10 @@ def _with_cameras(views: Sequence[ViewPrediction], encoding: CameraEncoding) -> 
 
 def _numpy(tensor: Tensor) -> FloatArray:
     return tensor.float().cpu().numpy()
+
+
+def _weights_sentence(name: str) -> AbstractContextManager[None]:
+    return _memory_sentence(lambda: f"The model {name!r} does not fit into memory: choose a smaller one.")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from image_to_scene.core.errors import CancelledError, ImageError
+from image_to_scene.core.errors import CancelledError, ImageError, OutOfMemoryError, WeightsError
 from image_to_scene.core.geometry.cameras import invert_rigid
 from image_to_scene.core.pipeline import Session, reconstruct
 from image_to_scene.core.storage import load, save
@@ -143,11 +143,30 @@ def test_a_resolution_never_checked_is_told(joint, pictures):
     assert not result.facts["warnings"]
 
 
-def test_bad_pictures_are_named_before_the_model_is_looked_for(pictures, tmp_path):
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"")
-    with pytest.raises(ImageError, match=r"broken\.png.*empty"):
-        reconstruct(Request(views([pictures[0], broken]), model="no such model"))
+def test_bad_pictures_are_named_together_before_the_model_is_loaded(joint, pictures, tmp_path):
+    steps, broken = [], [tmp_path / "one.png", tmp_path / "two.png"]
+    for path in broken:
+        path.write_bytes(b"")
+    with pytest.raises(ImageError, match=r"2 pictures.*one\.png.*empty.*two\.png.*empty"):
+        reconstruct(Request(views([pictures[0], *broken]), model=joint), steps.append)
+    assert not [step for step in steps if step.stage in ("Loading model", "Predicting")]
+
+
+def test_a_missing_model_is_told_before_any_picture_is_read(pictures):
+    steps = []
+    with pytest.raises(WeightsError, match="No weights for 'no such model'"):
+        reconstruct(Request(views(pictures), model="no such model"), steps.append)
+    assert not steps
+
+
+def test_pictures_are_read_once(joint, single, pictures):
+    """Whether in one run or each in its own."""
+    for model in (joint, single):
+        steps = []
+        reconstruct(Request(views(pictures[:3]), model=model), steps.append)
+        reading = [(step.done, step.total) for step in steps if step.stage == "Reading pictures"]
+        assert reading == [(1, 3), (2, 3), (3, 3)]
+        assert not [step for step in steps if step.stage == "Checking pictures"]
 
 
 def test_frames_masks_and_lenses_reach_the_saved_reconstruction(joint, pictures, tmp_path):
@@ -211,9 +230,21 @@ def test_progress_counts_up_and_may_end_the_run(joint, pictures):
         reconstruct(Request(views(pictures[:2]), model=joint), cancel)
 
 
+def test_a_model_that_cannot_be_loaded_is_not_kept(joint, pictures, monkeypatch):
+    def fail(model):
+        raise OutOfMemoryError("Too large.")
+
+    session = Session()
+    with monkeypatch.context() as patched, pytest.raises(OutOfMemoryError):
+        patched.setattr("image_to_scene.core.model.prediction.Model.load", fail)
+        session.reconstruct(Request(views(pictures[:1]), model=joint), lambda step: None)
+    assert session._loaded is None
+    session.reconstruct(Request(views(pictures[:1]), model=joint), lambda step: None)
+
+
 def test_the_model_stays_between_runs(joint, pictures):
     session = Session()
     session.reconstruct(Request(views(pictures[:1]), model=joint), lambda step: None)
-    first = session._model
+    first = session._loaded[1]
     session.reconstruct(Request(views(pictures[:2]), model=joint), lambda step: None)
-    assert session._model is first
+    assert session._loaded[1] is first

@@ -92,9 +92,7 @@ NOT_WRITTEN = r"^.*{} could not be written \(File too large\): check the disk or
 
 CASES = [
     worker_case("a frame", NO_COPY.format(r"walk\.mp4"), "ImageError", "Taking frames", 20, "walk.mp4"),
-    worker_case(
-        "a copy", NO_COPY.format(r"rotated\.jpg"), "ImageError", "Loading model", 20, "good.png", "rotated.jpg"
-    ),
+    worker_case("a copy", NO_COPY.format(r"rotated\.jpg"), "ImageError", "Starting", 20, "good.png", "rotated.jpg"),
     worker_case("an array", NOT_WRITTEN.format("000"), "StorageError", "Saving", 20, "good.png"),
     Case(
         "full at the description",

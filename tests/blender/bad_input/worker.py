@@ -10,8 +10,8 @@ from image_to_scene.operators.session import session
 from . import Case
 
 STAGES = (
-    *("Starting", "Taking frames", "Checking pictures", "Loading model"),
-    *("Reading pictures", "Predicting", "Building geometry", "Saving"),
+    *("Starting", "Taking frames", "Reading pictures", "Loading model"),
+    *("Predicting", "Building geometry", "Saving"),
 )
 
 

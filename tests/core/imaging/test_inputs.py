@@ -14,6 +14,7 @@ from PIL import Image
 from image_to_scene.core.errors import CameraError, ImageError
 from image_to_scene.core.imaging.inputs import gather
 from image_to_scene.core.imaging.kinds import is_movie
+from image_to_scene.core.imaging.preparation import prepare_views
 from image_to_scene.core.types import Distortion, Mask, View
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -163,11 +164,15 @@ def test_what_is_no_lens_or_moment_is_told_first(movie, frames):
         gather([View(movie, time=float("nan"))], frames)
 
 
-def test_progress_counts_frames_and_pictures(movie, picture, frames):
+def test_files_that_tell_no_size_are_left_to_reading(tmp_path, picture, frames):
+    (tmp_path / "text.png").write_text("no picture")
+    view = View(picture, mask=Mask(tmp_path / "text.png"))
+    assert gather([view], frames).pictures == (view,)
+    with pytest.raises(ImageError, match=r'One picture cannot be read.*text\.png" is not a picture'):
+        prepare_views([view], resolution=28)
+
+
+def test_progress_counts_frames(movie, picture, frames):
     steps = []
-    gather([View(movie, time=0.0), View(movie, time=0.1), View(picture), View(picture)], frames, steps.append)
-    assert [(step.stage, step.done, step.total) for step in steps] == [
-        ("Taking frames", 1, 2),
-        ("Taking frames", 2, 2),
-        ("Checking pictures", 1, 1),
-    ]
+    gather([View(movie, time=0.0), View(movie, time=0.1), View(picture)], frames, steps.append)
+    assert [(step.stage, step.done, step.total) for step in steps] == [("Taking frames", 1, 2), ("Taking frames", 2, 2)]

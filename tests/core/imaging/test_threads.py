@@ -1,6 +1,7 @@
 """Several pictures at a time are as if they were read one after the other: results, errors, cancel, warnings."""
 
 import os
+import re
 import threading
 import time
 import warnings
@@ -94,22 +95,21 @@ def test_together_equals_one_by_one_bit_for_bit(mix, tmp_path, before):
     assert_process_is_as_it_was(before)
 
 
-def test_the_first_views_error_is_told(mix, broken, before):
+def test_every_bad_file_is_named_in_order(mix, broken, before):
     bad, worse = broken
     steps = []
-    with pytest.raises(ImageError) as alone:
-        prepare_views([bad], resolution=126)
-    with pytest.raises(ImageError) as together:
-        prepare_views([*mix[:5], bad, worse, *mix[5:], worse], resolution=126, on_progress=steps.append)
-    assert str(together.value) == str(alone.value)
-    assert [step.done for step in steps] == [1, 2, 3, 4, 5]
+    masked = View(mix[0].path, mask=Mask(worse.path))
+    with pytest.raises(ImageError) as caught:
+        prepare_views([*mix[:5], masked, worse, bad, *mix[5:], bad], resolution=126, on_progress=steps.append)
+    assert re.search(r'2 pictures.*empty\.jpg" is empty; ".*broken\.png" is not a picture', str(caught.value))
+    assert [step.done for step in steps if step.stage == "Reading pictures"] == [1, 2, 3, 4, 5]
     assert_process_is_as_it_was(before)
 
 
-def test_every_bad_file_is_named_in_order(mix, broken, before):
-    bad, worse = (view.path for view in broken)
-    with pytest.raises(ImageError, match=r'2 pictures.*empty\.jpg" is empty; ".*broken\.png" is not a picture'):
-        check_pictures([mix[0].path, worse, mix[1].path, bad, mix[2].path])
+def test_a_flaw_that_no_file_has_is_told_as_it_is(mix, tmp_path, before):
+    """Where copies cannot be written, reading fails and all pictures are whole."""
+    with pytest.raises(ImageError, match="No upright copy of"):
+        prepare_views(mix, resolution=126, copies=tmp_path / "no such folder")
     assert_process_is_as_it_was(before)
 
 
