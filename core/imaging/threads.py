@@ -16,7 +16,7 @@ from ..types import OnProgress, Progress
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_MOST_THREADS: Final = 4  # the copies between Pillow and numpy take turns, so a fifth would mostly wait
+_MOST_THREADS: Final = 4  # more were never tried, and each holds a decoded picture
 _MOST_PIXELS: Final = 50_000_000  # decoded at a time: 10 to 15 bytes each while they are converted
 
 
