@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .memory import CARD_ROWS
+from .products import Linear, attend
 
 Rotate = Callable[[Tensor, int], Tensor]
 """Turns queries or keys [n, heads, head_dim] by their positions; they are those of the tokens of [B · N] from the given
@@ -25,27 +26,16 @@ ROWS = 1536
 """Tokens that pass through a block's linear layers at a time on a CPU; what lies between them is then small."""
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Scaled dot-product attention of [B, heads, N, head_dim], all of one type.
-
-    What a CPU learns from is fp32: torch's way back through bf16 takes it three times as long.
-    """
-    if not (v.requires_grad and v.device.type == "cpu"):
-        return functional.scaled_dot_product_attention(q, k, v)
-    with torch.autocast("cpu", enabled=False):
-        return functional.scaled_dot_product_attention(q.float(), k.float(), v.float()).to(v.dtype)
-
-
 class Attention(nn.Module):
     """Multi-head self-attention, with queries and keys normalised and rotated where the block asks for it."""
 
     def __init__(self, dim: int, heads: int, normalise: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
+        self.qkv = Linear(dim, 3 * dim)
         self.q_norm = nn.LayerNorm(dim // heads) if normalise else nn.Identity()
         self.k_norm = nn.LayerNorm(dim // heads) if normalise else nn.Identity()
-        self.proj = nn.Linear(dim, dim)
+        self.proj = Linear(dim, dim)
 
     def prepare(self, x: Tensor, rotate: Rotate | None, start: int) -> tuple[Tensor, Tensor, Tensor]:
         """Make queries, keys and values [n, heads, head_dim] of tokens [n, C], those from `start` on."""
@@ -61,8 +51,8 @@ class Mlp(nn.Module):
 
     def __init__(self, dim_in: int, hidden: int, dim_out: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim_in, hidden)
-        self.fc2 = nn.Linear(hidden, dim_out)
+        self.fc1 = Linear(dim_in, hidden)
+        self.fc2 = Linear(hidden, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map channels [..., dim_in] to [..., dim_out]."""
@@ -77,8 +67,8 @@ class SwiGlu(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         hidden = -(-int(dim * 4 * 2 / 3) // 8) * 8  # two thirds of an MLP's width, rounded up to a multiple of 8
-        self.w12 = nn.Linear(dim, 2 * hidden)
-        self.w3 = nn.Linear(hidden, dim)
+        self.w12 = Linear(dim, 2 * hidden)
+        self.w3 = Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map channels [..., C] to [..., C]."""

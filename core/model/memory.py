@@ -28,14 +28,15 @@ HEAD_CHUNK: Mapping[Device, int] = {"cpu": 1, "cuda": 8, "mps": 8}
 CARD_ROWS = 1 << 14
 """Tokens that pass through a block's linear layers at once on a graphics card: as few as keep it fast."""
 SHARE = 0.85
-"""The part of what did not fit that advice goes by where the estimate finds that it should have fitted."""
+"""The part that advice goes by of what is free, or of what did not fit though it should have: estimates err."""
 
 _FLOAT = 4
 _SLACK = 32e6  # allocators keep some of what was freed
 _CONVERSIONS = 1.2  # a CPU widens what it computes with
-_SLICED = 12.5  # floats per channel and token in a block of a CPU, where linear layers see some tokens at a time
-_KEPT = (4.0, 2.5)  # the same elsewhere for all tokens, in fp32 and in half precision
-_PASSING = {"mlp": (5.5, 5.5), "swiglu": (10.8, 6.5)}  # and for the tokens that pass through a block's layers at once
+_SLICED = 4.0  # floats per channel and token in a block of a CPU, where linear layers see some tokens at a time
+_HELD = (5.0, 60e6)  # what its allocator holds of blocks that are over: floats per channel and token, bytes at most
+_KEPT = (4.0, 2.5)  # as `_SLICED` on other devices, in fp32 and in half precision
+_PASSING = {"mlp": (5.5, 5.5), "swiglu": (10.8, 6.5)}  # and for the tokens that pass through a block at once
 _HALF = (0.5, 0.9)  # of features and of the head's maps where a card's head is in half precision: its end is not
 _GAPS = 1.08  # a graphics card's allocator rounds up and keeps holes
 _PICTURE = {"cpu": 18, "cuda": 12, "mps": 12}  # bytes per pixel of every view: floats, and what they are made of
@@ -144,7 +145,7 @@ def advice(model: ModelConfig, sizes: Sequence[Size], device: str, free: int, se
     """
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     whole = _needed(model, sizes, setup)
-    room = min(free, SHARE * whole) if free else SHARE * whole
+    room = SHARE * (min(free, whole) if free else whole)
     views = _most_views(model, sizes, room, setup)
     longest = _longest_side(model, sizes, room, setup)
     remedies = [f"{views} pictures"] if 0 < views < len(sizes) else []
@@ -170,6 +171,20 @@ def count_weights(network: NetworkConfig, *, want_rays: bool = False, with_poses
         count += _linear(9, dim // 2) + _linear(dim // 2, dim) + 4 * dim
         count += network.cam_enc.trunk_depth * _count_block(dim, _mlp(dim))
     return count
+
+
+def head_bytes(network: NetworkConfig, patches: int, maps: float = 1.0, *, want_rays: bool = False) -> float:
+    """What the dense head takes for the views that pass through it at once.
+
+    Args:
+        network: The network.
+        patches: Of all those views together.
+        maps: What its maps take of fp32.
+        want_rays: Whether its ray branch runs, too.
+    """
+    own = maps * _head_floats(network.head, network.backbone.patch_size, want_rays=want_rays)
+    weights = 0.9 * _count_head(network.head)  # convolutions lay theirs out anew
+    return _FLOAT * (own * patches + weights)
 
 
 def _needed(model: ModelConfig, sizes: Sequence[Size], setup: Setup) -> int:
@@ -208,11 +223,10 @@ def _run(network: NetworkConfig, sizes: Sequence[Size], chunk: int, setup: Setup
     is_half = setup.precision in ("bf16", "fp16") and setup.device != "cpu"
     features, maps = _HALF if is_half else (1.0, 1.0)
     layers = features * len(backbone.out_layers) * (2 if backbone.cat_token else 1) * backbone.embed_dim
-    own = maps * _head_floats(network.head, backbone.patch_size, want_rays=setup.want_rays)
-    head = _FLOAT * (layers * together + own * some)
-    weights = 0.9 * _FLOAT * _count_head(network.head)  # convolutions lay theirs out anew
+    head = _FLOAT * layers * together + head_bytes(network, some, maps, want_rays=setup.want_rays)
     pictures = _PICTURE[setup.device] * backbone.patch_size**2 * sum(patches)
-    return _SLACK + pictures + max(_FLOAT * _block(backbone, layers, together, setup), head + weights)
+    held = min(_FLOAT * _HELD[0] * backbone.embed_dim * together, _HELD[1]) if setup.device == "cpu" else 0.0
+    return _SLACK + pictures + held + max(_FLOAT * _block(backbone, layers, together, setup), head)
 
 
 def _block(backbone: BackboneConfig, layers: float, tokens: int, setup: Setup) -> float:

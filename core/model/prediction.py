@@ -32,7 +32,7 @@ from .camera_head import CameraEncoding, encode_cameras, image_from_encoding, wo
 from .config import ModelConfig
 from .dense_head import DenseMaps
 from .device import Choice, choose_device, describe_device
-from .memory import Setup, advice, plan
+from .memory import Setup, advice, head_bytes, plan
 from .network import Network
 from .out_of_memory import FAILURES, is_out_of_memory, release_memory
 from .vision_transformer import ViewGroup
@@ -194,6 +194,7 @@ class _Run:
 
             def read(part: slice, group: ViewGroup = group, patches: tuple[Tensor, ...] = patches) -> None:
                 own = [layer[:, part] for layer in patches]
+                _make_room(network, own[0], want_rays=want_rays)
                 with _autocast(self.choice.device, self.choice.head_dtype):
                     maps = network.dense_maps(own, group.images.shape[-2:], want_rays=want_rays)
                 views.update(self._taken(group.indices[part], maps))
@@ -216,6 +217,7 @@ class _Run:
                 count = images.shape[1]
                 own = [ViewGroup(images, tuple(range(count)))]
                 features = network.encode(own, dtype=self.choice.head_dtype, on_step=lambda: self._step(count))
+                _make_room(network, features.patches[0][0])
                 with _autocast(self.choice.device, self.choice.head_dtype):
                     maps = network.dense_maps(features.patches[0], images.shape[-2:])
                 views.update(self._taken(group.indices[part], maps))
@@ -330,6 +332,18 @@ def _with_cameras(views: Sequence[ViewPrediction], encoding: CameraEncoding) -> 
 
 def _numpy(tensor: Tensor) -> FloatArray:
     return tensor.float().cpu().numpy()
+
+
+def _make_room(network: Network, patches: Tensor, *, want_rays: bool = False) -> None:
+    """Fail, as the library of a CPU's convolutions may not, where the head will not find its memory.
+
+    Args:
+        network: The network.
+        patches: [1, V, P, D] of the views that pass through the head at once.
+        want_rays: Whether its ray branch runs, too.
+    """
+    if patches.device.type == "cpu":  # taken once and given back, without being touched
+        torch.empty(int(head_bytes(network.config, patches[..., 0].numel(), want_rays=want_rays)), dtype=torch.uint8)
 
 
 def _weights_sentence(name: str) -> AbstractContextManager[None]:
