@@ -21,6 +21,7 @@ from image_to_scene.core.errors import ImageToSceneError  # noqa: E402
 from image_to_scene.core.model.network import Network  # noqa: E402
 from image_to_scene.core.model.prediction import load_model  # noqa: E402
 from image_to_scene.core.model.presets import PRESETS  # noqa: E402
+from image_to_scene.core.model.products import attends_faster  # noqa: E402
 
 OWN = {
     "any_view": networks.any_view(),
@@ -66,6 +67,7 @@ def run(folder, model, views, size, chunk, room=None, limits_loading=False):
             limit(room)
         loaded = load_model(str(folder / model), device="cpu")
         loaded.predict(networks.pictures([(14, 14)]))  # what torch sets up once
+        attends_faster(torch.get_num_threads())
         if room is not None and not limits_loading:
             limit(room)
         before, started = status("VmSize"), time.process_time()
