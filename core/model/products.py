@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _CLEARLY = 1.1  # below, chance would choose
-_SCORES = 9 << 18
+_SCORES = 9 << 18  # floats of attention between tokens that are held at a time: as many as small's widest layer makes
 _ROWS = (256, 1024)  # fewest and most tokens that look at all others at a time: fewer are slow, more leave the cache
 
 
