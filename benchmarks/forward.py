@@ -253,7 +253,7 @@ def errors(folder: Path, precision: str) -> Iterator[str]:
     for name in (BUNDLED, "small", "base"):
         checkpoint = name if name == BUNDLED else str(existing(folder, name))
         exact, low = (
-            sides.load_model(checkpoint, device="cpu", precision=kind).predict(pixels).views
+            sides.open_model(checkpoint, device="cpu", precision=kind).load().predict(pixels).views
             for kind in ("fp32", precision)
         )
         pairs = list(zip(low, exact, strict=True))

@@ -161,7 +161,7 @@ def growing_peaks(checkpoint: Path, options: argparse.Namespace) -> dict[int, fl
     peaks: dict[int, float] = {}
     release_memory()  # what the side before has left
     try:
-        model = sides.load_model(str(checkpoint), device=options.device, precision=options.precision)
+        model = sides.open_model(str(checkpoint), device=options.device, precision=options.precision).load()
         views, seconds = min(FIRST, options.views), 0.0
         while len(peaks) < 2 or seconds < options.longest:
             several, started = pictures(views, options.size), sides.wall()

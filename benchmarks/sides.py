@@ -21,7 +21,7 @@ import official_network  # noqa: E402
 import torch  # noqa: E402
 
 from image_to_scene.core.geometry.rays import cameras_from_rays, rays_from_cameras  # noqa: E402
-from image_to_scene.core.model.prediction import load_model  # noqa: E402
+from image_to_scene.core.model.prediction import open_model  # noqa: E402
 from image_to_scene.core.model.presets import PRESETS  # noqa: E402
 
 SIDES = ("official", "ours")
@@ -69,7 +69,7 @@ def official(folder: Path, pixels: Sequence[Any], poses: str, device: str, preci
 
 def ours(folder: Path, pixels: Sequence[Any], poses: str, device: str, precision: str) -> Side:
     """Ours, from sRGB pictures to numpy arrays."""
-    model = load_model(str(folder), device=device, precision=precision)  # type: ignore[arg-type]
+    model = open_model(str(folder), device=device, precision=precision).load()  # type: ignore[arg-type]
     given = networks.orbit(len(pixels)) if poses == "given" else ()
     rays = ray_maps(pixels) if poses == "rays" else None
 

@@ -94,6 +94,11 @@ class View:
     passing: bool = False
     """The file goes away with the session, so that a lossless copy of it becomes the texture."""
 
+    @property
+    def files(self) -> list[Path]:
+        """What it is read from: its picture or movie, and its mask's."""
+        return [self.path] if self.mask is None else [self.path, self.mask.path]
+
 
 @dataclass(frozen=True)
 class Request:

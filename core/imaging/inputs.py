@@ -21,7 +21,7 @@ from .distortion import check_distortion, scaled
 from .flaws import UnreadableError
 from .kinds import is_movie
 from .movies import Frame, take_frames
-from .reading import check_pictures, pixel_count, same_shape, upright_size
+from .reading import check_pictures, same_shape, upright_size
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
             raise ImageError(f"{view.path.name} is asked for at {view.time} seconds: give a time of its clip.")
     frames, flaws = _take_all(views, folder, on_progress)
     if flaws:
-        files = [file for view in views for file, _ in _files(view) if not is_movie(file)]
+        files = [file for view in views for file in view.files if not is_movie(file)]
         check_pictures(list(dict.fromkeys(files)), on_progress, flaws)
     settled = [_settled(view, frames) for view in views]
     dropped = _repeated([view for view, _ in settled])
@@ -74,8 +74,7 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
 
 def _files(view: View) -> list[tuple[Path, float]]:
     """The files a view is read from, and at which time where they are movies."""
-    paths = [view.path] if view.mask is None else [view.path, view.mask.path]
-    return [(path, view.time or 0.0) for path in paths]
+    return [(path, view.time or 0.0) for path in view.files]
 
 
 def _take_all(
@@ -153,9 +152,10 @@ def _check_masks(pictures: Sequence[View], stretches: Mapping[Path, tuple[float,
     """
     flaws = []
     for picture, mask in dict.fromkeys((view.path, view.mask.path) for view in pictures if view.mask is not None):
-        if not pixel_count(picture) or not pixel_count(mask):
+        try:
+            size, mask_size = upright_size(picture), upright_size(mask)
+        except ImageError:
             continue
-        size, mask_size = upright_size(picture), upright_size(mask)
         x, y = stretches.get(picture, (1.0, 1.0))
         if not same_shape(mask_size, size) and not same_shape(mask_size, (size[0] / x, size[1] / y)):
             flaws.append(f'"{mask}" has {mask_size[0]} × {mask_size[1]} pixels and "{picture}" {size[0]} × {size[1]}')

@@ -78,7 +78,7 @@ def prepare_views(
     try:
         prepared = in_order(prepare, views, largest, "Reading pictures", on_progress)
     except ImageError:
-        check_pictures(list(dict.fromkeys(file for view in views for file in _files(view))), on_progress)
+        check_pictures(list(dict.fromkeys(file for view in views for file in view.files)), on_progress)
         raise
     return _cropped_to_smallest(prepared) if mixed_sizes == "crop" else prepared
 
@@ -104,13 +104,9 @@ def _whole_patches(side: int, patch_size: int) -> int:
     return max(1, (2 * side + patch_size) // (2 * patch_size)) * patch_size
 
 
-def _files(view: View) -> list[Path]:
-    return [view.path] if view.mask is None else [view.path, view.mask.path]
-
-
 def _pixels_held(view: View) -> int:
     """The pixels of a view's larger file; as many again for a mask, and for a lens, whose floats take as much."""
-    return max(map(pixel_count, _files(view))) * (1 + (view.mask is not None) + (view.distortion is not None))
+    return max(map(pixel_count, view.files)) * (1 + (view.mask is not None) + (view.distortion is not None))
 
 
 def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) -> PreparedView:

@@ -63,15 +63,6 @@ def open_model(
         return Model(Checkpoint(name_or_path, preset), choice)
 
 
-def load_model(
-    name_or_path: str, *, device: Device = "auto", precision: Precision = "auto", preset: str | None = None
-) -> Model:
-    """Open a model as `open_model` does, and `Model.load` it; raises what both raise."""
-    model = open_model(name_or_path, device=device, precision=precision, preset=preset)
-    model.load()
-    return model
-
-
 class Model:
     """A model that is checked when opened and then loaded; weights of rarely used parts are read at their first use."""
 
@@ -80,8 +71,11 @@ class Model:
         self.choice = choice
         self._checkpoint = checkpoint
 
-    def load(self) -> None:
+    def load(self) -> Model:
         """Read the weights that every run uses, unless they are there.
+
+        Returns:
+            This model.
 
         Raises:
             OutOfMemoryError: They do not fit.
@@ -89,6 +83,7 @@ class Model:
         with _weights_sentence(self.config.title):
             for prefix in self._prefixes:
                 self._read(prefix, lambda key: not is_camera_encoder(key) and not is_ray_branch(key))
+        return self
 
     def predict(
         self,

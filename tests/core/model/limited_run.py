@@ -19,7 +19,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from image_to_scene.core.errors import ImageToSceneError  # noqa: E402
 from image_to_scene.core.model.network import Network  # noqa: E402
-from image_to_scene.core.model.prediction import load_model  # noqa: E402
+from image_to_scene.core.model.prediction import open_model  # noqa: E402
 from image_to_scene.core.model.presets import PRESETS  # noqa: E402
 from image_to_scene.core.model.products import attends_faster  # noqa: E402
 
@@ -65,7 +65,7 @@ def run(folder, model, views, size, chunk, room=None, limits_loading=False):
     try:
         if limits_loading:
             limit(room)
-        loaded = load_model(str(folder / model), device="cpu")
+        loaded = open_model(str(folder / model), device="cpu").load()
         loaded.predict(networks.pictures([(14, 14)]))  # what torch sets up once
         attends_faster(torch.get_num_threads())
         if room is not None and not limits_loading:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from image_to_scene.core.errors import WeightsError
 from image_to_scene.core.model import weights
-from image_to_scene.core.model.prediction import load_model
+from image_to_scene.core.model.prediction import open_model
 from image_to_scene.core.model.presets import OFFICIAL_NAMES, PRESETS
 from image_to_scene.core.model.weights import Checkpoint, empty_networks, match_tensors, recognise_tensors
 
@@ -64,12 +64,12 @@ def test_every_preset_has_exactly_the_official_tensors(name):
 def test_the_shared_norm_may_be_stored_once_or_four_times(folder):
     stored = load_file(folder / "model.safetensors")
     assert [name for name in NORMS if name in stored] == NORMS[:2]
-    expected = load_model(str(folder), device="cpu").predict(networks.pictures([(70, 98)]), want_rays=True)
+    expected = open_model(str(folder), device="cpu").load().predict(networks.pictures([(70, 98)]), want_rays=True)
     change(folder, {name: stored[NORMS[i % 2]].clone() for i, name in enumerate(NORMS)})
-    every = load_model(str(folder), device="cpu").predict(networks.pictures([(70, 98)]), want_rays=True)
+    every = open_model(str(folder), device="cpu").load().predict(networks.pictures([(70, 98)]), want_rays=True)
     assert np.array_equal(expected.views[0].rays, every.views[0].rays)
     change(folder, dict.fromkeys(NORMS[:6]))  # once, under the last level's name
-    last = load_model(str(folder), device="cpu").predict(networks.pictures([(70, 98)]), want_rays=True)
+    last = open_model(str(folder), device="cpu").load().predict(networks.pictures([(70, 98)]), want_rays=True)
     assert np.array_equal(expected.views[0].rays, last.views[0].rays)
     change(folder, dict.fromkeys(NORMS))
     with pytest.raises(WeightsError, match=r"output_conv2_aux\.0\.2\.weight is missing"):
@@ -167,7 +167,7 @@ def test_a_configuration_says_resolution_and_range(folder):
 
 
 def test_rarely_used_weights_are_read_when_used(folder):
-    model = load_model(str(folder), device="cpu")
+    model = open_model(str(folder), device="cpu").load()
     network = model._checkpoint.networks["model."]
 
     def unread():
@@ -190,14 +190,14 @@ def test_weights_stored_in_half_precision_run_in_full(folder):
     stored = load_file(folder / "model.safetensors")
     halved = {key: tensor.half() for key, tensor in stored.items()}
     change(folder, halved)
-    from_half = depth(load_model(str(folder), device="cpu"))
+    from_half = depth(open_model(str(folder), device="cpu").load())
     change(folder, {key: tensor.float() for key, tensor in halved.items()})
-    assert np.array_equal(from_half, depth(load_model(str(folder), device="cpu")))
+    assert np.array_equal(from_half, depth(open_model(str(folder), device="cpu").load()))
 
 
 def test_bf16_is_close_to_fp32(folder):
-    full = load_model(str(folder), device="cpu").predict(networks.pictures([(70, 98)] * 2))
-    low = load_model(str(folder), device="cpu", precision="bf16").predict(networks.pictures([(70, 98)] * 2))
+    full = open_model(str(folder), device="cpu").load().predict(networks.pictures([(70, 98)] * 2))
+    low = open_model(str(folder), device="cpu", precision="bf16").load().predict(networks.pictures([(70, 98)] * 2))
     assert (low.device, low.precision) == ("cpu", "bf16")
     for a, b in zip(full.views, low.views, strict=True):
         assert b.depth.dtype == np.float32
@@ -208,7 +208,7 @@ def test_bf16_is_close_to_fp32(folder):
 def test_mixed_precision_has_the_cameras_of_bf16_and_depth_nearer_to_fp32(folder):
     pictures = networks.pictures([(70, 98)] * 2)
     full, low, mixed = (
-        load_model(str(folder), device="cpu", precision=precision).predict(pictures)
+        open_model(str(folder), device="cpu", precision=precision).load().predict(pictures)
         for precision in ("fp32", "bf16", "mixed")
     )
     for a, b, c in zip(full.views, low.views, mixed.views, strict=True):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from networks import relative_error
 
-from image_to_scene.core.model.prediction import load_model
+from image_to_scene.core.model.prediction import open_model
 from image_to_scene.core.model.presets import PRESETS
 
 DEPTH, CAMERAS = 1e-5, 1e-4  # largest relative difference
@@ -30,7 +30,7 @@ def _pair(config, folder):
     official = networks.randomise(official_network.official_network(config))
     values = {"model_name": "test", "config": {k: v for k, v in asdict(config).items() if v is not None}}
     official_network.save_like_hugging_face(official, folder, values)
-    return official, load_model(str(folder), device="cpu")
+    return official, open_model(str(folder), device="cpu").load()
 
 
 def _official_maps(network, x, cam_token=None, strategy="saddle_balanced"):
@@ -129,7 +129,7 @@ def test_full_size(name, size, views, tmp_path):
     folder = official_network.save_like_hugging_face(official, tmp_path, {"model_name": f"da3-{name}"})
     images = networks.pictures([size] * views)
     x = networks.normalised(images)
-    prediction = load_model(str(folder), device="cpu").predict(images, want_rays=True)
+    prediction = open_model(str(folder), device="cpu").load().predict(images, want_rays=True)
     with torch.inference_mode():
         output = official(x)
     _compare_all(prediction, _official_maps(official, x), output)

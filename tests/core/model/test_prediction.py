@@ -13,7 +13,7 @@ from test_checkpoints import config_json
 from image_to_scene.core.errors import CameraError, CancelledError, OutOfMemoryError, WeightsError
 from image_to_scene.core.model import attention, dense_head, presets, rotary
 from image_to_scene.core.model.network import Network
-from image_to_scene.core.model.prediction import _memory_sentence, load_model
+from image_to_scene.core.model.prediction import _memory_sentence, open_model
 from image_to_scene.core.model.vision_transformer import ViewGroup
 
 SAME = 1e-5  # sums come out in another order
@@ -24,7 +24,9 @@ def model(tmp_path_factory):
     config = networks.any_view()
     network = networks.randomise(official_network.official_network(config))
     folder = tmp_path_factory.mktemp("any_view")
-    return load_model(str(official_network.save_like_hugging_face(network, folder, config_json(config))), device="cpu")
+    return open_model(
+        str(official_network.save_like_hugging_face(network, folder, config_json(config))), device="cpu"
+    ).load()
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,9 @@ def mono(tmp_path_factory):
     config = networks.mono()
     network = networks.randomise(official_network.official_network(config))
     folder = tmp_path_factory.mktemp("mono")
-    return load_model(str(official_network.save_like_hugging_face(network, folder, config_json(config))), device="cpu")
+    return open_model(
+        str(official_network.save_like_hugging_face(network, folder, config_json(config))), device="cpu"
+    ).load()
 
 
 def assert_same(ours, theirs):
@@ -170,7 +174,7 @@ def test_nested_models_run_both_networks(tmp_path, monkeypatch):
     folder = official_network.save_like_hugging_face(nested, tmp_path, None)
     small = presets.ModelConfig("nested", "Nested", any_view, metric, is_metric=True)
     monkeypatch.setitem(presets.PRESETS, "nested", small)
-    model = load_model(str(folder), device="cpu", preset="nested")
+    model = open_model(str(folder), device="cpu", preset="nested").load()
     images = networks.pictures([(70, 98)] * 3)
     views = model.predict(images, want_rays=True).views
     x = networks.normalised(images)
@@ -230,7 +234,7 @@ def test_weights_without_numbers_are_one_sentence(tmp_path, precision):
     with torch.no_grad():
         network.head.scratch.output_conv2[2].bias[0] = float("nan")
     folder = official_network.save_like_hugging_face(network, tmp_path, config_json(networks.any_view()))
-    damaged = load_model(str(folder), device="cpu", precision=precision)
+    damaged = open_model(str(folder), device="cpu", precision=precision).load()
     remedy = "choose the precision fp32, or " if precision == "bf16" else ""
     with pytest.raises(WeightsError, match=f"no numbers for picture 1, .* may be damaged: {remedy}download them again"):
         damaged.predict(networks.pictures([(70, 98)] * 2))
