@@ -127,6 +127,18 @@ class Request:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """An input that takes no part in the result, and why."""
+
+    name: str
+    """Its file's name, of a frame with its time or number."""
+    reason: str
+    """Why and what to do, as the end of a sentence that starts with the name."""
+    view: int | None = None
+    """Its index among the request's views. None: it never became a view."""
+
+
+@dataclass(frozen=True)
 class Progress:
     """One step of a run: `done` of `total` steps of `stage` are behind us."""
 
