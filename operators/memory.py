@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import bpy
 
-from ..core.errors import StorageError, WorkerError
+from ..core.errors import StorageError
+from ..core.request_json import request_from_json, request_to_json
 from ..core.storage import is_reconstruction
 from ..core.types import Request
-from ..core.worker.protocol import request_from_json, request_to_json
 from .scene import BuildOptions
 from .session import went
 
@@ -40,13 +40,16 @@ def remembered_request(root: bpy.types.Object) -> tuple[Request, dict[str, Any]]
     """Return what a root was built from, and the `BuildOptions` that belong to its views.
 
     Raises:
-        StorageError: It remembers nothing, or not in a form that this version knows.
+        StorageError: It remembers nothing that can be read, or a newer version wrote it.
     """
     try:
         memory = json.loads(root[REQUEST_KEY])
-        options = {"without_camera": tuple(memory["without_camera"]), "clip_start": float(memory["clip_start"])}
+        options = {
+            "without_camera": tuple(memory.get("without_camera", ())),
+            "clip_start": float(memory.get("clip_start", 1.0)),
+        }
         return request_from_json(memory["request"]), options
-    except (KeyError, TypeError, ValueError, WorkerError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(
             f"{root.name} does not tell how it was made: add its pictures to the list and press Reconstruct."
         ) from error

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
-
-import numpy as np
+from typing import Any, Final, TypeVar, cast
 
 from ..errors import WorkerError
-from ..types import Device, FloatArray, Progress, Request
+from ..json_dataclasses import MismatchError, from_json, to_json
+from ..types import Device, Progress, Request
 
 VERSION: Final = 2
 INTERNAL_ERROR: Final = "InternalError"
@@ -177,7 +174,6 @@ _MESSAGES: Final[dict[str, type]] = {
     "error": ErrorMessage,
 }
 _NAMES: Final = {kind: name for name, kind in (_COMMANDS | _MESSAGES).items()}
-_MATRIX_SHAPES: Final = {"world_from_camera": (4, 4), "image_from_camera": (3, 3)}
 
 
 def cancelled_sentence(task: Task) -> str:
@@ -192,7 +188,7 @@ def encode(line: Command | Message) -> bytes:
     Raises:
         TypeError: A value is of no JSON type: a defect of whoever made it.
     """
-    content = {"version": VERSION, "type": _NAMES[type(line)], **_to_json(line)}
+    content = {"version": VERSION, "type": _NAMES[type(line)], **to_json(line)}
     return json.dumps(content).encode("ascii") + b"\n"
 
 
@@ -214,20 +210,6 @@ def decode_message(line: bytes) -> Message:
     return cast("Message", _decode(line, _MESSAGES))
 
 
-def request_to_json(request: Request) -> dict[str, Any]:
-    """All fields of a request in JSON types: paths as text, matrices as nested lists."""
-    return cast("dict[str, Any]", _to_json(request))
-
-
-def request_from_json(data: object) -> Request:
-    """The way back from `request_to_json`; matrices arrive as float64.
-
-    Raises:
-        WorkerError: A field is missing, unknown or of the wrong kind; the sentence names it.
-    """
-    return cast("Request", _from_json(data, Request, "request"))
-
-
 def request_id(line: bytes) -> int:
     """The request a line belongs to as far as that can be told, else 0: for the answer to a line that is wrong."""
     try:
@@ -246,7 +228,10 @@ def _decode(line: bytes, kinds: Mapping[str, type]) -> object:
         )
     if not isinstance(name, str) or name not in kinds:
         raise WorkerError(f"A line between the add-on and its worker is of the unknown type {name!r}: restart Blender.")
-    return _from_json(data, kinds[name], name)
+    try:
+        return from_json(data, kinds[name], name, is_strict=True)
+    except MismatchError as error:
+        raise WorkerError(f"The worker protocol's {error}: restart Blender.") from error
 
 
 def _json_object(line: bytes) -> dict[str, Any]:
@@ -257,74 +242,3 @@ def _json_object(line: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise NoiseError(line)
     return data
-
-
-def _to_json(value: Any) -> Any:
-    if is_dataclass(value):
-        return {item.name: _to_json(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, tuple):
-        return [_to_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return dict(value)
-    return str(value) if isinstance(value, Path) else value
-
-
-def _from_json(data: Any, hint: Any, where: str) -> Any:
-    """Build what `hint` says from JSON, or say `where` it does not fit. The hints are those of this package only."""
-    if is_dataclass(hint):
-        return _dataclass_from_json(data, cast("type", hint), where)
-    origin = get_origin(hint)
-    if origin is UnionType:
-        return None if data is None else _from_json(data, _without_none(hint), where)
-    if hint == FloatArray:  # by equality, since numpy 2 and 1 make different kinds of alias of it
-        return _matrix_from_json(data, where)
-    if origin is tuple and isinstance(data, list):
-        return tuple(_from_json(item, get_args(hint)[0], f"{where}[{i}]") for i, item in enumerate(data))
-    if not _fits(data, hint):
-        raise WorkerError(f"The worker protocol's {where} cannot be {json.dumps(data)[:80]}: restart Blender.")
-    return Path(data) if hint is Path else data
-
-
-def _dataclass_from_json(data: Any, kind: type, where: str) -> Any:
-    hints = _hints(kind)
-    if not isinstance(data, dict):
-        raise WorkerError(f"The worker protocol's {where} cannot be {json.dumps(data)[:80]}: restart Blender.")
-    if data.keys() != hints.keys():
-        wrong = ", ".join(sorted(data.keys() ^ hints.keys()))
-        raise WorkerError(f"The worker protocol's {where} has missing or unknown fields ({wrong}): restart Blender.")
-    return kind(**{name: _from_json(data[name], hint, f"{where}.{name}") for name, hint in hints.items()})
-
-
-def _matrix_from_json(data: Any, where: str) -> Any:
-    shape = _MATRIX_SHAPES[where.rpartition(".")[2]]
-    try:
-        matrix = np.array(data)
-    except ValueError:  # ragged rows
-        matrix = np.empty(0)
-    if matrix.shape != shape or matrix.dtype.kind not in "if":
-        raise WorkerError(
-            f"The worker protocol's {where} must be {shape[0]} rows of {shape[1]} numbers: restart Blender."
-        )
-    return matrix.astype(np.float64)
-
-
-def _fits(data: Any, hint: Any) -> bool:
-    origin = get_origin(hint)
-    if origin is Literal:
-        return data in get_args(hint)
-    if hint is float:  # a client in another language may write 1 for 1.0; true and false are no numbers
-        return type(data) in (int, float)
-    return type(data) is {Path: str, Mapping: dict}.get(origin or hint, hint)
-
-
-def _without_none(hint: Any) -> Any:
-    (inner,) = (item for item in get_args(hint) if item is not NoneType)
-    return inner
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {item.name: hints[item.name] for item in fields(kind)}

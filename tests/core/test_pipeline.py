@@ -10,9 +10,9 @@ from PIL import Image
 from image_to_scene.core.errors import CancelledError, ImageError, OutOfMemoryError, WeightsError
 from image_to_scene.core.geometry.cameras import invert_rigid
 from image_to_scene.core.pipeline import Session, reconstruct
+from image_to_scene.core.request_json import request_from_json, request_to_json
 from image_to_scene.core.storage import load, save
 from image_to_scene.core.types import Distortion, Mask, Request, View
-from image_to_scene.core.worker.protocol import request_from_json, request_to_json
 
 pytest.importorskip("torch", reason="the network needs torch, which Blender's own Python does not have")
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -29,9 +29,7 @@ from image_to_scene.core.worker.protocol import (
     decode_command,
     decode_message,
     encode,
-    request_from_json,
     request_id,
-    request_to_json,
 )
 
 paths = st.text(st.characters(exclude_characters="\0"), min_size=1).map(Path)
@@ -95,6 +93,15 @@ messages = st.one_of(
 REQUEST = Request((View(Path("a.jpg"), world_from_camera=np.eye(4)),))
 
 
+def sent(request):
+    """A request on its way, as JSON types."""
+    return json.loads(encode(ReconstructCommand(1, request, Path("o"))))
+
+
+def arrived(command):
+    return decode_command(json.dumps(command).encode()).request
+
+
 def assert_same_request(ours, theirs):
     assert replace(ours, views=()) == replace(theirs, views=())
     for name in ("path", "time", "mask", "distortion"):
@@ -148,7 +155,7 @@ def test_a_path_that_is_not_unicode_arrives():
 def test_float32_cameras_keep_their_values():
     matrix = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
     request = Request((View(Path("a"), image_from_camera=matrix),))
-    np.testing.assert_array_equal(request_from_json(request_to_json(request)).views[0].image_from_camera, matrix)
+    np.testing.assert_array_equal(arrived(sent(request)).views[0].image_from_camera, matrix)
 
 
 def test_a_progress_message_is_a_step():
@@ -157,15 +164,17 @@ def test_a_progress_message_is_a_step():
 
 @pytest.mark.parametrize("name", [item.name for item in fields(Request)])
 def test_a_missing_field_is_named(name):
-    data = request_to_json(REQUEST)
-    del data[name]
+    command = sent(REQUEST)
+    del command["request"][name]
     with pytest.raises(WorkerError, match=name):
-        request_from_json(data)
+        arrived(command)
 
 
 def test_an_unknown_field_is_named():
+    command = sent(REQUEST)
+    command["request"]["colour"] = 1
     with pytest.raises(WorkerError, match="colour"):
-        request_from_json({**request_to_json(REQUEST), "colour": 1})
+        arrived(command)
 
 
 @pytest.mark.parametrize(
@@ -189,15 +198,15 @@ def test_an_unknown_field_is_named():
 )
 def test_a_wrong_value_is_named(name, value):
     with pytest.raises(WorkerError, match=name):
-        request_from_json({**request_to_json(REQUEST), name: value})
+        arrived({**sent(REQUEST), "request": {**sent(REQUEST)["request"], name: value}})
 
 
 @pytest.mark.parametrize("matrix", [1, "I", [], [[1, 2], [3]], np.eye(3).tolist(), [["1"] * 4] * 4, [[None] * 4] * 4])
 def test_a_wrong_matrix_is_named(matrix):
-    data = request_to_json(REQUEST)
-    data["views"][0]["world_from_camera"] = matrix
+    command = sent(REQUEST)
+    command["request"]["views"][0]["world_from_camera"] = matrix
     with pytest.raises(WorkerError, match=r"views\[0\]\.world_from_camera must be 4 rows of 4 numbers"):
-        request_from_json(data)
+        arrived(command)
 
 
 def test_another_version_says_what_to_do():
