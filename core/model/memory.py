@@ -148,7 +148,7 @@ def advice(model: ModelConfig, sizes: Sequence[Size], device: str, free: int, se
     room = SHARE * (min(free, whole) if free else whole)
     views = _most_views(model, sizes, room, setup)
     longest = _longest_side(model, sizes, room, setup)
-    remedies = [f"{views} pictures"] if 0 < views < len(sizes) else []
+    remedies = [f"{views} picture{'s' if views > 1 else ''}"] if 0 < views < len(sizes) else []
     remedies += [f"a resolution of {longest}"] if longest else []
     fits = f"choose at most {' or '.join(remedies)}, or a smaller model" if remedies else "choose a smaller model"
     pictures = f"{len(sizes)} pictures" if len(sizes) > 1 else "One picture"

@@ -153,11 +153,13 @@ def test_a_run_that_is_short_of_memory_goes_on_with_smaller_chunks(child, kind):
 
 
 @on_linux
-@pytest.mark.parametrize("room", [145e6, 220e6])
-def test_a_run_that_cannot_fit_says_what_does(child, room):
+@pytest.mark.parametrize("share", [0.6, 0.85])
+def test_a_run_that_cannot_fit_says_what_does(child, share):
+    """The limit is a share of the least that this machine needs: torch takes more on some processors than on others."""
+    room = share * child(model="wide", views=12, size=[392, 294], chunk=1)["taken"]
     told = child(model="wide", views=12, size=[392, 294], chunk=8, room=room)
     assert told["error"] == "OutOfMemoryError"
-    found = re.search(r"most (\d+) pictures or a resolution of (\d+), or a smaller model", told["text"])
+    found = re.search(r"most (\d+) pictures? or a resolution of (\d+), or a smaller model", told["text"])
     assert found, told["text"]
     fewer = child(model="wide", views=int(found[1]), size=[392, 294], chunk=8, room=room)
     assert fewer["error"] is None, fewer
