@@ -129,6 +129,17 @@ def test_the_zip_holds_what_runs_and_nothing_else(zip_file):
     assert {Path(name).suffix for name in names} <= {".py", ".toml", ".md", ".json", ".lock", ".safetensors", ""}
 
 
+def test_a_stray_file_stays_out_of_the_zip(zip_file, tmp_path):
+    checkout = tmp_path / "checkout"
+    with zipfile.ZipFile(zip_file) as content:
+        content.extractall(checkout)
+    for name in ("stray.py", "notes.txt", ".env", "mine/a.py", "core/a.swp", "core/.hidden", "operators/a.blend"):
+        (checkout / name).parent.mkdir(exist_ok=True)
+        (checkout / name).touch()
+    tool("build", "--source-dir", checkout, "--output-filepath", tmp_path / "again.zip")
+    assert names_in(tmp_path / "again.zip") == names_in(zip_file)
+
+
 def test_the_zip_holds_the_preview_model(zip_file):
     assert {f"{CHECKPOINT}/{name}" for name in ("config.json", "model.safetensors", "README.md")} <= names_in(zip_file)
 
