@@ -3,7 +3,7 @@
 import hashlib
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -30,7 +30,17 @@ class LoopbackHub:
         """Send a little of the large file, and the rest never."""
         self.over = threading.Event()
         self.lies = {}
-        """Headers to replace or, where None, to leave out, when asked about a file."""
+        """Headers to replace or, where None, to leave out, when asked about the large file."""
+        self.common_lies = {}
+        """The same for every file."""
+        self.location = None
+        """Where every request is redirected to, as it stands in the header."""
+        self.page = False
+        """Send a web page instead of bytes, as a network does that one has to log in to."""
+        self.starts = None
+        """The first byte of a part, whatever was asked for."""
+        self.endless = None
+        """A status whose answers to requests for bytes have no end."""
         self.takes_ranges = True
         self.excess = 0
         self.redirects_to = None
@@ -80,13 +90,23 @@ class Handler(BaseHTTPRequestHandler):
             headers["X-Linked-Etag"], headers["X-Linked-Size"] = headers["ETag"], headers["Content-Length"]
             headers["ETag"] = '"something of the storage\'s own"'
             headers |= self.hub.lies
-        self._answer(200, headers)
+        if self.hub.location:
+            self._answer(302, {"Location": self.hub.location})
+        else:
+            self._answer(200, headers | self.hub.common_lies)
 
     def do_GET(self):
         content = self._content()
         if content is None:
             return
-        if self.hub.redirects_to:
+        if self.hub.page:
+            self._answer(200, {"Content-Type": "text/html; charset=utf-8", "Content-Length": "20"})
+            self.wfile.write(b"<html>Log in.</html>")
+        elif self.hub.endless:
+            self._answer(self.hub.endless, {"Connection": "close"})
+            self.close_connection = True
+            self._send_until_it_is_closed()
+        elif self.hub.redirects_to:
             self._answer(302, {"Location": f"{self.hub.redirects_to}{self.path}", "Content-Length": "0"})
         elif self.hub.failures:
             status, retry_after = self.hub.failures.pop(0)
@@ -95,7 +115,9 @@ class Handler(BaseHTTPRequestHandler):
             asked = self.headers.get("Range", "bytes=0-") if self.hub.takes_ranges else "bytes=0-"
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
             body = content[start:] + bytes(self.hub.excess)
-            self._answer(206 if start else 200, {"Content-Length": str(len(body))})
+            told = start if self.hub.starts is None else self.hub.starts
+            part = f"bytes {told}-{len(content) - 1}/{len(content)}" if start else None
+            self._answer(206 if start else 200, {"Content-Length": str(len(body)), "Content-Range": part})
             self._send(body)
 
     def _send(self, body):
@@ -110,6 +132,11 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(body)
+
+    def _send_until_it_is_closed(self):
+        with suppress(OSError):
+            while not self.hub.over.is_set():
+                self.wfile.write(bytes(1 << 16))
 
     def _content(self):
         self.hub.requests.append((self.command, self.path, dict(self.headers)))

@@ -1,8 +1,8 @@
 """Bring checkpoints from the Hugging Face hub into its cache, and take them away again; only the worker imports this.
 
-`huggingface_hub` knows where a file lies, how large it is and what its checksum is, holds the connection, and deletes.
-The bytes are read here, because its own downloader throws a part away when it ends, compares no checksum, and hears of
-a cancel only every ten megabytes. The cache's layout is the documented one, which other programs share:
+`huggingface_hub` knows addresses, proxies and certificates, and deletes. The bytes are read here, because its own
+downloader throws a part away when it ends, compares no checksum, and hears of a cancel only every ten megabytes; what
+an answer may say is checked in `hub_connection`. The cache's layout is the documented one, which other programs share:
 https://huggingface.co/docs/huggingface_hub/guides/manage-cache
 """
 
@@ -20,20 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from filelock import Timeout
-from huggingface_hub import (
-    constants,
-    get_hf_file_metadata,
-    get_session,
-    hf_hub_url,
-    hf_raise_for_status,
-    scan_cache_dir,
-)
+from huggingface_hub import constants, hf_hub_url, scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 from huggingface_hub.file_download import repo_folder_name
-from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
 from ..errors import WeightsError
 from ..types import OnProgress, Progress
+from . import hub_connection
+from .config import ModelConfig
 from .hub_errors import FAILURES, BrokenOffError, is_passing, retry_after, sentence_for
 from .presets import CONFIG, PRESETS, TENSORS, megabytes, preset_name
 
@@ -44,12 +39,12 @@ STAGE, CHECKING = "Downloading", "Checking"
 ATTEMPTS = 5
 """How often in a row a connection may fail without bringing anything worth mentioning."""
 WORTH_MENTIONING = 1 << 20
-SILENCE = 10.0
-"""Seconds without a byte after which a connection counts as broken."""
 TICK = 0.1
 """Seconds between two reports."""
 
-_LIBRARY = "image-to-scene"
+MOST_CONFIG = 1 << 20
+"""Bytes that a `config.json` may have."""
+
 _WRONG = "What arrived of {name} is not what its checksum promises, and was deleted: download it again."
 _Result = TypeVar("_Result")
 
@@ -103,9 +98,11 @@ class Hub:
         Raises:
             WeightsError: The preset is on no hub, or the sentence says what went wrong and what to do.
         """
-        repository = _repositories(model)[0]
+        preset = _preset(model)
+        repository = preset.repositories[0]
+        hub_connection.check_endpoint(self.endpoint)
         with self._sentences(repository):
-            files = self._describe(repository, progress)
+            files = self._describe(repository, 2 * preset.download_size, progress)
             self._check_room([file for file in files if not self._blob(repository, file).is_file()])
             report = _Reporter(progress, sum(file.size for file in files))
             for file in files:
@@ -122,7 +119,7 @@ class Hub:
         Raises:
             WeightsError: Something could not be deleted.
         """
-        names = _repositories(model)
+        names = _preset(model).repositories
         freed = sum(self._remove_parts(name) for name in names)
         with suppress(CacheNotFound):
             found = scan_cache_dir(self.cache)
@@ -135,21 +132,27 @@ class Hub:
             freed += plan.expected_freed_size
         return freed
 
-    def _describe(self, repository: str, progress: OnProgress) -> list[RemoteFile]:
-        """Ask for all files at one commit."""
-        config = self._again(lambda: self._ask(repository, CONFIG, None), progress)
-        return [config, self._again(lambda: self._ask(repository, TENSORS, config.commit), progress)]
+    def _describe(self, repository: str, most: int, progress: OnProgress) -> list[RemoteFile]:
+        """Ask for all files at one commit.
 
-    def _ask(self, repository: str, name: str, commit: str | None) -> RemoteFile:
-        url = hf_hub_url(repository, name, revision=commit, endpoint=self.endpoint)
-        told = get_hf_file_metadata(url, timeout=SILENCE, library_name=_LIBRARY)
-        if not told.commit_hash or told.size is None or len(told.etag or "") not in _HASHES:
+        Args:
+            repository: Where they are.
+            most: Bytes that the weights may have.
+            progress: Hears of attempts.
+        """
+        config = self._again(lambda: self._ask(repository, CONFIG, None, MOST_CONFIG), progress)
+        return [config, self._again(lambda: self._ask(repository, TENSORS, config.commit, most), progress)]
+
+    def _ask(self, repository: str, name: str, commit: str | None, most: int) -> RemoteFile:
+        told = hub_connection.ask(hf_hub_url(repository, name, revision=commit, endpoint=self.endpoint))
+        if told.size > most or told.commit != (commit or told.commit):
+            host = hub_connection.host_of(self.endpoint)
             raise WeightsError(
-                f"{self.endpoint} does not tell commit, size and checksum of {repository}, so what it sends could not "
-                "be checked: let HF_ENDPOINT name another mirror, or none."
+                f"{host} tells of {megabytes(told.size)} for {name} of {repository} at commit {told.commit[:7]}, which "
+                f"cannot be: let HF_ENDPOINT name another mirror, or none."
             )
-        pinned = hf_hub_url(repository, name, revision=told.commit_hash, endpoint=self.endpoint)
-        return RemoteFile(name, pinned, told.commit_hash, told.etag or "", told.size)
+        pinned = hf_hub_url(repository, name, revision=told.commit, endpoint=self.endpoint)
+        return RemoteFile(name, pinned, told.commit, told.checksum, told.size)
 
     def _bring(self, repository: str, file: RemoteFile, report: _Reporter) -> None:
         """Make one file appear in the cache, whole and checked, or not at all."""
@@ -261,17 +264,18 @@ def _fetch(file: RemoteFile, part: Path, report: _Reporter) -> None:
     have = _size(part)
     if have == file.size:
         return
-    headers = build_hf_headers(library_name=_LIBRARY) | {"Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    with get_session().stream("GET", file.url, headers=headers, timeout=SILENCE) as response:
-        hf_raise_for_status(response)
-        with part.open("ab" if response.status_code == 206 else "wb") as target:
-            for piece in response.iter_raw():
-                target.write(piece)
-                report.at(target.tell())
-                if target.tell() > file.size:
-                    break
+    if have > file.size:  # of another program that keeps its parts here
+        part.unlink()
+        have = 0
+    with (
+        hub_connection.read(file.url, have) as response,
+        part.open("ab" if response.status_code == 206 else "wb") as target,
+    ):
+        for piece in response.iter_raw():
+            target.write(piece)
+            report.at(target.tell())
+            if target.tell() > file.size:
+                break
     _check_length(file, part)
 
 
@@ -330,8 +334,8 @@ def _folder_name(repository: str) -> str:
     return name
 
 
-def _repositories(model: str) -> tuple[str, ...]:
+def _preset(model: str) -> ModelConfig:
     preset = PRESETS.get(preset_name(model))
     if preset is None or not preset.repositories:
         raise WeightsError(f"The model {model!r} is on no hub: choose one of the list.")
-    return preset.repositories
+    return preset

@@ -6,10 +6,11 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from huggingface_hub import errors as hub
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+from .hub_connection import host_of
 
 HttpError: type[Exception] = vars(hub)["HTTPError"]
 """Of the HTTP library below, which the hub's own versions call differently: also a connection's errors are of it."""
@@ -48,11 +49,11 @@ def sentence_for(error: Exception, repository: str, endpoint: str, cache: Path) 
         endpoint: From where.
         cache: To where.
     """
-    host = urlsplit(endpoint).netloc or endpoint
+    host = host_of(endpoint)
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE keeps the worker off the network: take it out of the environment and restart Blender."
     if isinstance(error, HfHubHTTPError):
-        return _answer_sentence(error.response.status_code, repository, endpoint, host)
+        return _answer_sentence(error.response.status_code, repository, host)
     if isinstance(error, FAILURES):
         return _connection_sentence(error, host)
     return (
@@ -61,11 +62,11 @@ def sentence_for(error: Exception, repository: str, endpoint: str, cache: Path) 
     )
 
 
-def _answer_sentence(status: int, repository: str, endpoint: str, host: str) -> str:
+def _answer_sentence(status: int, repository: str, host: str) -> str:
     if status in (401, 403):
         return (
-            f"{host} refuses {repository} without an account that may have it ({status}): agree to its terms at "
-            f"{endpoint}/{repository}, then put your access token into HF_TOKEN and restart Blender."
+            f"{host} refuses {repository} ({status}), which is public: let HF_ENDPOINT name another mirror, or none. "
+            f"Access tokens are never sent; with an account, `hf download {repository}` puts it where it is found."
         )
     if status == 404:
         return f"{host} has no {repository} (404): if HF_ENDPOINT names a mirror, choose another one, or none."

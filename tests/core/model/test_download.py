@@ -2,16 +2,19 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants, try_to_load_from_cache
 from loopback_hub import COMMIT, LoopbackHub, checksum
 
 from image_to_scene.core.errors import CancelledError, WeightsError
+from image_to_scene.core.model import hub_connection
 from image_to_scene.core.model.download import ATTEMPTS, Hub
 from image_to_scene.core.model.hub_cache import cached_checkpoint
 from image_to_scene.core.model.presets import PRESETS
@@ -154,8 +157,8 @@ def test_a_mirror_that_tells_too_little_is_refused(hub, server, header):
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (401, r"refuses depth-anything/DA3-SMALL .* \(401\): agree to its terms .* HF_TOKEN"),
-        (403, r"refuses depth-anything/DA3-SMALL .* \(403\)"),
+        (401, r"refuses depth-anything/DA3-SMALL \(401\), which is public: let HF_ENDPOINT name another mirror"),
+        (403, r"refuses depth-anything/DA3-SMALL \(403\)"),
         (404, r"has no depth-anything/DA3-SMALL \(404\)"),
         (418, r"answered 418"),
         (503, r"too busy or out of order \(503\): try again later"),
@@ -177,15 +180,178 @@ def test_a_busy_hub_is_asked_again_when_it_says(hub, server):
     assert tensors(hub).read_bytes() == CONTENT
 
 
-def test_bytes_from_elsewhere_come_without_the_token(hub, server, monkeypatch):
+def test_no_token_is_sent_to_anybody(hub, server, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     storage = LoopbackHub(FILES)
     with storage.serve() as address:
         server.redirects_to = address
         hub.download("small", ignore)
     assert tensors(hub).read_bytes() == CONTENT
-    assert {headers.get("authorization") for _, _, headers in server.requests} == {"Bearer hf_secret"}
-    assert {headers.get("authorization") for _, _, headers in storage.requests} == {None}
+    for _, _, headers in server.requests + storage.requests:
+        assert "hf_secret" not in str(headers)
+        assert "authorization" not in {name.lower() for name in headers}
+
+
+def written(hub):
+    """All files beside locks, wherever a hub may have had them written."""
+    return [path for path in hub.cache.parent.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+UP = "../../../../outside"
+PATHS = [
+    UP,
+    "..\\..\\outside",
+    "/tmp/outside",
+    "C:outside",
+    "",
+    COMMIT + "/",
+    COMMIT[1:],
+    f"{COMMIT}\t0",
+    "g" * 40,
+    "٠" * 40,
+]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_commit_is_no_path(hub, server, name):
+    server.common_lies = {"X-Repo-Commit": name.encode().decode("latin-1")}
+    with pytest.raises(WeightsError, match=r"does not tell commit, size and checksum of config\.json as a hub does"):
+        hub.download("small", ignore)
+    assert not hub.cache.exists() and written(hub) == []
+
+
+def test_the_commit_of_a_second_file_is_no_path_and_is_the_first_ones(hub, server):
+    for name, words in ((UP, "does not tell commit"), ("f" * 40, "at commit fffffff, which cannot be")):
+        server.lies = {"X-Repo-Commit": name}
+        with pytest.raises(WeightsError, match=words):
+            hub.download("small", ignore)
+        assert not hub.cache.exists() and written(hub) == []
+
+
+@pytest.mark.parametrize("name", ["../" * 18 + "evil-64-ch", *PATHS, "0" * 63, "0" * 65, '"' + "0" * 40, 'W/"../x"'])
+@pytest.mark.parametrize("header", ["X-Linked-Etag", "ETag"])
+def test_a_checksum_is_no_path(hub, server, name, header):
+    lies = {"X-Linked-Etag": None, header: name.encode().decode("latin-1")}
+    server.common_lies = lies
+    if name not in (COMMIT + "/",):
+        with pytest.raises(WeightsError, match="does not tell commit, size and checksum"):
+            hub.download("small", ignore)
+        assert not hub.cache.exists() and written(hub) == []
+
+
+def test_a_weak_and_unquoted_checksum_is_one(hub, server):
+    server.lies = {"X-Linked-Etag": f'W/"{checksum("model.safetensors", CONTENT).upper()}"'}
+    hub.download("small", ignore)
+    assert tensors(hub).resolve().name == checksum("model.safetensors", CONTENT)
+
+
+@pytest.mark.parametrize("size", ["-5", "1e3", "", "9" * 16, "٣", "0x10", "300000, 300000"])
+def test_a_size_is_a_number_of_bytes(hub, server, size):
+    server.lies = {"X-Linked-Size": size.encode().decode("latin-1"), "Content-Length": None}
+    with pytest.raises(WeightsError, match="does not tell commit, size and checksum"):
+        hub.download("small", ignore)
+    assert not hub.cache.exists()
+
+
+def test_a_size_that_no_checkpoint_has_is_not_believed(hub, server):
+    server.lies = {"X-Linked-Size": str(10**14)}
+    with pytest.raises(WeightsError, match=r"tells of 100000\.0 GB for model\.safetensors .* which cannot be"):
+        hub.download("small", ignore)
+    server.lies, server.common_lies = {}, {"Content-Length": "2000000"}
+    with pytest.raises(WeightsError, match=r"tells of 2 MB for config\.json"):
+        hub.download("small", ignore)
+    assert not hub.cache.exists()
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "javascript:alert(1)", "gopher://x", "\\\\server\\x"],
+)
+def test_a_redirect_leads_to_no_other_protocol(hub, server, location):
+    server.location = location
+    with pytest.raises(WeightsError, match=r"not a secure address|answered 302|failed"):
+        hub.download("small", ignore)
+    assert not hub.cache.exists()
+
+
+def test_redirects_end(hub, server):
+    server.location = "/again/model.safetensors"
+    with pytest.raises(WeightsError, match="redirects without an end"):
+        hub.download("small", ignore)
+    assert len(server.requests) < 20
+
+
+def test_a_secure_hub_leads_to_no_open_place():
+    here = SimpleNamespace(scheme="https", host="hub")
+    with pytest.raises(WeightsError, match="hub redirects the download to http://other, which is not a secure address"):
+        hub_connection._check_redirect(here, SimpleNamespace(scheme="http", host="other"))
+    hub_connection._check_redirect(here, SimpleNamespace(scheme="https", host="other"))
+    hub_connection._check_redirect(SimpleNamespace(scheme="http", host="hub"), here)
+
+
+def test_a_web_page_is_named_and_costs_nothing_that_had_arrived(hub, server):
+    server.cuts = [1000] * ATTEMPTS
+    with pytest.raises(WeightsError, match="is kept"):
+        hub.download("small", ignore)
+    server.page = True
+    with pytest.raises(WeightsError, match=r"sent a web page instead of model\.safetensors: log in to the network"):
+        hub.download("small", ignore)
+    assert [part.stat().st_size for part in parts(hub)] == [1000 * ATTEMPTS]
+
+
+def test_another_part_than_the_one_asked_for_is_not_joined(hub, server):
+    server.cuts, server.starts = [1000], 0
+    with pytest.raises(WeightsError, match=r"another part of model\.safetensors than it was asked for"):
+        hub.download("small", ignore)
+    assert [part.stat().st_size for part in parts(hub)] == [1000]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(200, "not what its checksum promises"), (404, r"\(404\)"), (204, "204")]
+)
+def test_a_body_without_end_is_not_read(hub, server, status, words):
+    server.endless = status
+    with pytest.raises(WeightsError, match=words):
+        hub.download("small", ignore)
+    assert tensors(hub) is None
+
+
+def test_a_part_that_is_too_long_is_begun_again(hub, server):
+    server.cuts = [1000] * ATTEMPTS
+    with pytest.raises(WeightsError):
+        hub.download("small", ignore)
+    parts(hub)[0].write_bytes(bytes(2 * len(CONTENT)))
+    hub.download("small", ignore)
+    assert tensors(hub).read_bytes() == CONTENT
+
+
+def test_a_part_is_never_continued_with_other_bytes(hub, server):
+    server.cuts = [1000] * ATTEMPTS
+    with pytest.raises(WeightsError):
+        hub.download("small", ignore)
+    server.files["model.safetensors"] = CONTENT[::-1]
+    server.common_lies = {"X-Repo-Commit": "a" * 40}
+    server.requests.clear()
+    hub.download("small", ignore)
+    assert server.ranges == [None]
+    assert tensors(hub).read_bytes() == CONTENT[::-1]
+
+
+@pytest.mark.parametrize("text", ["../../../elsewhere", COMMIT + "\n", COMMIT[:-1], "..", ".", "", "x" * 10**6, "é"])
+def test_what_a_reference_says_is_no_path(hub, text):
+    commit = hub.download("small", ignore)
+    elsewhere = hub.cache.parent / "elsewhere"
+    shutil.copytree(commit, elsewhere)
+    (commit.parents[1] / "refs" / "main").write_text(text, encoding="utf-8")
+    assert cached_checkpoint(REPOSITORY, hub.cache) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+def test_a_reference_that_is_a_pipe_keeps_nobody_waiting(hub):
+    reference = hub.download("small", ignore).parents[1] / "refs" / "main"
+    reference.unlink()
+    os.mkfifo(reference)
+    assert cached_checkpoint(REPOSITORY, hub.cache) is None
 
 
 @pytest.mark.parametrize("moment", ["Downloading", "Checking", "Trying again"])
@@ -219,9 +385,9 @@ def test_two_downloads_of_one_file_do_not_mix(hub, server):
     assert tensors(hub).read_bytes() == CONTENT
 
 
-def test_a_full_disk_is_known_before(hub, server):
-    server.lies = {"X-Linked-Size": str(10**18)}
-    with pytest.raises(WeightsError, match=r"takes 1000000000\.0 GB and the disk of .* free: free some"):
+def test_a_full_disk_is_known_before(hub, server, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _place: SimpleNamespace(free=1000))
+    with pytest.raises(WeightsError, match=r"takes 0 MB and the disk of .* free: free some"):
         hub.download("small", ignore)
     assert parts(hub) == []
 
@@ -231,6 +397,7 @@ import resource, runpy, signal, sys
 from pathlib import Path
 conftest, endpoint, cache = sys.argv[1:]
 runpy.run_path(conftest)
+from image_to_scene.core.model import hub_connection
 from image_to_scene.core.model.download import Hub
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
@@ -256,13 +423,16 @@ def test_a_disk_that_takes_no_more_is_one_sentence(hub):
         ("http://hub.invalid", "hub.invalid was not found: check the internet connection, and HF_ENDPOINT"),
         ("https://127.0.0.1:{port}", "could not be reached securely"),
         ("http://127.0.0.1:1", "failed"),
+        ("hub.invalid", "HF_ENDPOINT names 'hub.invalid', which is no address of a hub: begin it with https://"),
+        ("file:///etc", "no address of a hub"),
+        ("http://me:secret@127.0.0.1:1", r"connection to 127\.0\.0\.1:1 failed"),
     ],
 )
 def test_no_connection_is_one_sentence(hub, endpoint, words):
     hub.endpoint = endpoint.format(port=hub.endpoint.rpartition(":")[2])
     with pytest.raises(WeightsError, match=words) as caught:
         hub.download("small", ignore)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
 
 
 def test_offline_mode_is_respected(hub, monkeypatch):
