@@ -136,7 +136,7 @@ def _with_intrinsics(view: View, picture: View) -> tuple[View, View]:
         if view.world_from_camera is None or not same_shape(stored, lens.size):
             raise CameraError(
                 f"{view.path.name} has {size[0]}×{size[1]} pixels, but {lens.origin} is for {lens.size[0]}×"
-                f"{lens.size[1]}, which is another shape: choose the one that belongs to this image."
+                f"{lens.size[1]}, which is another shape: use the one that was made for this image."
             )
         size, as_stored = stored, True
     known = partial(replace, lens=None, image_from_camera=lens.image_from_camera(size), as_stored=as_stored)
@@ -178,13 +178,17 @@ def _check_masks(pictures: Sequence[View], stretches: Mapping[Path, tuple[float,
     Files that tell no size are left to those who read them.
     """
     flaws = []
-    for picture, mask in dict.fromkeys((view.path, view.mask.path) for view in pictures if view.mask is not None):
+    for view in {(view.path, view.mask): view for view in pictures}.values():
+        if view.mask is None:
+            continue
         try:
-            size, mask_size = upright_size(picture), upright_size(mask)
+            size = upright_size(view.path, as_stored=view.as_stored or view.mask.as_stored)
+            mask_size = upright_size(view.mask.path, as_stored=view.as_stored and view.mask.channel == "alpha")
         except ImageError:
             continue
-        x, y = stretches.get(picture, (1.0, 1.0))
+        x, y = stretches.get(view.path, (1.0, 1.0))
         if not same_shape(mask_size, size) and not same_shape(mask_size, (size[0] / x, size[1] / y)):
-            flaws.append(f'"{mask}" has {mask_size[0]} × {mask_size[1]} pixels and "{picture}" {size[0]} × {size[1]}')
+            sides = f"{mask_size[0]} × {mask_size[1]} pixels", f"{size[0]} × {size[1]}"
+            flaws.append(f'"{view.mask.path}" has {sides[0]} and "{view.path}" {sides[1]}')
     if flaws:
         raise ImageError(f"A mask must have its picture's shape: {'; '.join(flaws)}; make it anew or leave it out.")

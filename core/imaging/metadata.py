@@ -153,6 +153,12 @@ def laid(image: Image.Image, *, as_stored: bool = False) -> Image.Image:
     return image if is_upright else _turned(image, _TURNS.get(orientation))
 
 
+def turned_like(pixels: FloatArray, image: Image.Image) -> FloatArray:
+    """Turn values [H, W] that lie as Blender shows a file as `laid` turns that file's image."""
+    how = None if image.format in CONTAINER_TURNS else _TURNS.get(orientation_of(image))
+    return np.asarray(_turned(Image.fromarray(pixels), how))
+
+
 def _turned(image: Image.Image, how: Image.Transpose | None) -> Image.Image:
     return image if how is None else image.transpose(how)
 

@@ -145,7 +145,7 @@ def _left_out(view: View, source: Size, model: Size) -> BoolArray | None:
     """Find the model pixels of which half or more is masked, or lies where the straightened picture does not reach."""
     if view.mask is None and view.distortion is None:
         return None
-    kept = np.ones(source[::-1], np.float32) if view.mask is None else read_kept(view.mask)
+    kept = np.ones(source[::-1], np.float32) if view.mask is None else read_kept(view)
     if view.distortion is not None:
         lens = scaled(view.distortion, kept.shape[1] / source[0], kept.shape[0] / source[1])
         kept = straighten(kept, lens)

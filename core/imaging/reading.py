@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from ..errors import ImageError
-from ..types import ByteArray, FloatArray, Mask, OnProgress
+from ..types import ByteArray, FloatArray, OnProgress, View
 from . import metadata
 from .flaws import UnreadableError, complaint, refuse_non_files
 from .threads import in_order
@@ -100,14 +100,11 @@ def read_picture(path: Path, *, as_stored: bool = False) -> Picture:
     Raises:
         ImageError: The file is missing, broken, of an unknown kind or a panorama.
     """
-    try:
-        with _opened(path) as image:
-            found = metadata.read(image, as_stored=as_stored)
-            _refuse_panoramas(found)
-            needs_copy = _needs_copy(image) or metadata.turns(image, as_stored=as_stored)
-            pixels = _pixels(_as_srgb(metadata.laid(image, as_stored=as_stored)))
-    except UnreadableError as flaw:
-        raise ImageError(complaint({path: str(flaw)})) from flaw
+    with _read(path) as image:
+        found = metadata.read(image, as_stored=as_stored)
+        _refuse_panoramas(found)
+        needs_copy = _needs_copy(image) or metadata.turns(image, as_stored=as_stored)
+        pixels = _pixels(_as_srgb(metadata.laid(image, as_stored=as_stored)))
     focal_length = None if found.focal_length is None else found.focal_length * math.hypot(*pixels.shape[:2])
     return Picture(pixels, focal_length, needs_copy, found.up, found.lens_notes, found.notes)
 
@@ -117,32 +114,44 @@ def _refuse_panoramas(found: metadata.Metadata) -> None:
         raise UnreadableError(metadata.PANORAMA.format(found.panorama))
 
 
-def read_kept(mask: Mask) -> FloatArray:
-    """Read how much of each pixel a mask keeps: grey or half-transparent pixels are kept in part.
+def read_kept(view: View) -> FloatArray:
+    """Read how much of each pixel a view's mask keeps: grey or half-transparent pixels are kept in part.
 
     Args:
-        mask: The mask; a picture without an alpha channel is opaque.
+        view: A view with a mask; a picture without an alpha channel is opaque.
 
     Returns:
-        [H, W] float32 in 0..1, upright.
+        [H, W] float32 in 0..1, lying as the view's picture does.
 
     Raises:
-        ImageError: The file is missing, broken or of an unknown kind.
+        ImageError: A file is missing, broken or of an unknown kind.
     """
+    mask = view.mask
+    assert mask is not None  # noqa: S101 - the caller has looked
     if mask.channel == "alpha":
-        kept = _read_alpha(mask.path)
+        kept = _read_alpha(mask.path, as_stored=view.as_stored)
     else:
         kept = read_picture(mask.path).pixels @ _LUMINANCE / np.float32(255.0)
+    if mask.as_stored and not view.as_stored:
+        with _read(view.path) as image:
+            kept = metadata.turned_like(kept, image)
     return 1.0 - kept if mask.inverted else kept
 
 
-def _read_alpha(path: Path) -> FloatArray:
+def _read_alpha(path: Path, *, as_stored: bool) -> FloatArray:
+    with _read(path) as image:
+        lying = metadata.laid(image, as_stored=as_stored)
+        if not lying.has_transparency_data:
+            return np.ones(lying.size[::-1], np.float32)
+        return np.asarray(lying.convert("RGBA").getchannel("A"), np.float32) / np.float32(255.0)
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[Image.Image]:
+    """Open a picture and turn every failure of its decoder, until it is closed, into an error that names it."""
     try:
         with _opened(path) as image:
-            image = metadata.laid(image)  # noqa: PLW2901
-            if not image.has_transparency_data:
-                return np.ones(image.size[::-1], np.float32)
-            return np.asarray(image.convert("RGBA").getchannel("A"), np.float32) / np.float32(255.0)
+            yield image
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
 
@@ -153,11 +162,8 @@ def upright_size(path: Path, *, as_stored: bool = False) -> tuple[int, int]:
     Raises:
         ImageError: The file is missing, broken or of an unknown kind.
     """
-    try:
-        with warnings.catch_warnings(action="ignore"), _opened(path) as image:
-            return metadata.size_of(image, as_stored=as_stored)
-    except UnreadableError as flaw:
-        raise ImageError(complaint({path: str(flaw)})) from flaw
+    with warnings.catch_warnings(action="ignore"), _read(path) as image:
+        return metadata.size_of(image, as_stored=as_stored)
 
 
 def pixel_count(path: Path) -> int:
