@@ -25,6 +25,7 @@ from .geometry.cameras import (
     check_intrinsics,
     check_rigid,
     intrinsics_from_field_of_view,
+    mean_focal_length,
     nearest_rigid,
     normalise_for_tokens,
     rebase,
@@ -35,6 +36,7 @@ from .geometry.rays import cameras_from_rays, points_from_rays
 from .geometry.registration import Registration, register, registered, residual
 from .geometry.surfaces import camera_or_origin, view_points
 from .imaging.preparation import PreparedView
+from .measured import measured_up, metadata_warnings
 from .types import (
     BoolArray,
     FloatArray,
@@ -50,12 +52,10 @@ from .types import (
 
 UNKNOWN_SCALE = "One known camera, or cameras in one place, do not tell the scale: it follows the scale setting."
 NO_RAYS = "This model gives no rays: points come from its depth and the cameras."
-WRONG_EXIF = "The focal length in the file of {} cannot be that of this picture, which may be cropped: it is not used."
 WRONG_CAMERA = "The known camera of {} does not fit the others and the pictures: check it."
 NO_METRES = "Too little of the pictures is not sky to tell metres: the geometry is as large as predicted."
 
 WRONG_BY = 0.05  # of the picture's diagonal: a known camera that is farther off gets a sentence of its own
-EXIF_TRUSTED = 1.6  # a focal length that is farther off from the network's by this ratio is another picture's
 SAMPLES = 10_000  # pixels a view from which residuals are measured
 
 
@@ -131,6 +131,7 @@ def assemble(
     _scale(draft, prediction.views)
     cameras = _placed(draft)
     points = _ray_points(request, draft, cameras, prediction.views)
+    up = measured_up(prepared, cameras, draft.warnings)
     views = tuple(
         ReconstructedView(
             source=view.path,
@@ -156,7 +157,7 @@ def assemble(
         units=draft.units,
         model=request.model,
         settings=_settings(request),
-        facts=_facts(prediction, draft) | _given_facts(draft, views),
+        facts=_facts(prediction, draft) | _given_facts(draft, views) | ({} if up is None else {"up": up.tolist()}),
     )
 
 
@@ -170,18 +171,19 @@ def _draft(request: Request, prepared: Sequence[PreparedView], prediction: Predi
             solved = [_solve_rays(view) for view in prediction.views]
             lenses, seen = [K for K, _ in solved], [world_from_camera for _, world_from_camera in solved]
     chosen = [_intrinsics(request, view, lens) for view, lens in zip(prepared, lenses, strict=True)]
+    origins = [origin for _, origin in chosen]
     confidence = [view.confidence for view in prediction.views if view.confidence is not None]
     given = [None if view.world_from_camera is None else _rigid(view) for view in request.views]
     return _Draft(
         seen=seen,
         intrinsics=[K for K, _ in chosen],
-        origins=[origin for _, origin in chosen],
+        origins=origins,
         depth=[view.depth for view in prediction.views],
         confidence=list(confidence) or None,
         mask=[view.mask for view in prepared],
         given=given,
         registration=_registration(seen, given),
-        warnings=[WRONG_EXIF.format(name) for name in _distrusted(request, prepared, chosen)],
+        warnings=metadata_warnings(request, prepared, lenses, origins),
     )
 
 
@@ -213,29 +215,13 @@ def _intrinsics(
     if view.image_from_camera is not None:
         return view.image_from_camera, "given"
     exif = view.exif_image_from_camera
-    if exif is not None and (predicted is None or (request.exif_lens and _believable(exif, predicted))):
+    if exif is not None and (predicted is None or request.exif_lens):
         return exif, "exif"
     if predicted is not None:
         predicted = np.asarray(predicted, dtype=np.float64)
         return square_pixels(predicted, view.source_from_model) if request.square_pixels else predicted, "model"
     source = intrinsics_from_field_of_view(request.field_of_view, view.source_size)
     return transform_intrinsics(np.linalg.inv(view.source_from_model), source), "setting"
-
-
-def _believable(exif: FloatArray, predicted: FloatArray) -> bool:
-    """Tell whether EXIF's lens took this picture; programs that crop pictures leave the focal length as it was."""
-    return bool(abs(np.log(_focal(exif) / _focal(predicted))) <= np.log(EXIF_TRUSTED))
-
-
-def _distrusted(
-    request: Request, prepared: Sequence[PreparedView], chosen: Sequence[tuple[FloatArray, IntrinsicsOrigin]]
-) -> list[str]:
-    """Name the pictures whose EXIF was to be used and is not."""
-    return [
-        view.path.name
-        for view, seen, (_, origin) in zip(request.views, prepared, chosen, strict=True)
-        if request.exif_lens and seen.exif_image_from_camera is not None and origin == "model"
-    ]
 
 
 def _scale(draft: _Draft, views: Sequence[ViewPrediction]) -> None:
@@ -302,12 +288,8 @@ def _first(cameras: Sequence[FloatArray | None]) -> FloatArray | None:
     return next((camera for camera in cameras if camera is not None), None)
 
 
-def _focal(image_from_camera: FloatArray) -> float:
-    return float(0.5 * (image_from_camera[0, 0] + image_from_camera[1, 1]))
-
-
 def _metres(depths: Sequence[FloatArray], draft: _Draft) -> list[FloatArray]:
-    return [metric_depth_from_canonical(d, _focal(K)) for d, K in zip(depths, draft.intrinsics, strict=True)]
+    return [metric_depth_from_canonical(d, mean_focal_length(K)) for d, K in zip(depths, draft.intrinsics, strict=True)]
 
 
 def _settings(request: Request) -> dict[str, Any]:

@@ -44,6 +44,7 @@ Units = Literal["scene units", "metres"]
 IntrinsicsOrigin = Literal["model", "given", "exif", "setting"]
 DistortionModel = Literal["POLYNOMIAL", "DIVISION", "NUKE", "BROWN"]
 MaskChannel = Literal["luminance", "alpha"]
+LensUnit = Literal["longer side", "width", "height"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Mask:
     channel: MaskChannel = "luminance"
     inverted: bool = False
     """White or opaque is left out instead."""
+    as_stored: bool = False
+    """It lies as its view's image is stored in its file, and is turned upright together with it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,32 @@ class Distortion:
 
 
 @dataclass(frozen=True)
+class Lens:
+    """Intrinsics that are known before the size of their image is: lengths are parts of one of its sides.
+
+    They refer to the upright image, of a movie to its frames with square pixels. Whoever reads the image turns them
+    into `image_from_camera`, so that one process alone decides how large it is and which way up.
+    """
+
+    focal_length: tuple[float, float]
+    """(x, y)."""
+    principal_point: tuple[float, float] = (0.0, 0.0)
+    """(x, y) from the image's centre, +y down."""
+    unit: LensUnit = "longer side"
+    size: tuple[int, int] | None = None
+    """(width, height) of the image that the lens was found for, pixels; others must have its shape. None: any shape."""
+    origin: str = "its lens"
+    """What it is known from, such as "the fSpy file room.fspy", for sentences about it."""
+
+    def image_from_camera(self, size: tuple[int, int]) -> FloatArray:
+        """Return the intrinsics [3, 3] for an upright image of (width, height) pixels."""
+        width, height = size
+        side = {"longer side": max(size), "width": width, "height": height}[self.unit]
+        fx, fy, x, y = (side * value for value in (*self.focal_length, *self.principal_point))
+        return np.array([[fx, 0.0, 0.5 * width + x], [0.0, fy, 0.5 * height + y], [0.0, 0.0, 1.0]])
+
+
+@dataclass(frozen=True)
 class View:
     """One picture to reconstruct from, with what is known of its camera."""
 
@@ -91,6 +120,10 @@ class View:
     mask: Mask | None = None
     distortion: Distortion | None = None
     """Taken out of the picture, its mask and its texture before anything else sees them."""
+    lens: Lens | None = None
+    """The same as `image_from_camera`, where the image's size is not known; `imaging.inputs.gather` replaces it."""
+    as_stored: bool = False
+    """The image lies as its file stores it, which is how Blender shows it: a stated orientation does not count."""
     passing: bool = False
     """The file goes away with the session, so that a lossless copy of it becomes the texture."""
 

@@ -165,7 +165,9 @@ def _add_model(parser: ArgumentParser) -> None:
 def _add_geometry(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("geometry")
     group.add_argument("--exact-pixels", action="store_true", help="keep fx and fy apart, instead of square pixels")
-    group.add_argument("--ignore-exif", action="store_true", help="do not take EXIF's focal length for known")
+    group.add_argument(
+        "--ignore-exif", action="store_true", help="do not take the focal length in EXIF or XMP for known"
+    )
     group.add_argument(
         "--mixed-sizes", choices=get_args(MixedSizes), default=Request.mixed_sizes, help="pictures of different shapes"
     )
@@ -184,7 +186,12 @@ def _add_geometry(parser: ArgumentParser) -> None:
 def _add_placement(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("scale and place, where known cameras do not tell them")
     group.add_argument("--scale", choices=SCALES, default="as-predicted", help="metric: for models that know metres")
-    group.add_argument("--up", choices=UPS, default="as-predicted", help="what levels it; without a floor, the cameras")
+    group.add_argument(
+        "--up",
+        choices=UPS,
+        default="as-predicted",
+        help="what levels it; the cameras, where there is no floor or drones measured it",
+    )
     group.add_argument("--floor", action="store_true", help="put the floor at Z = 0")
 
 

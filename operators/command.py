@@ -184,8 +184,14 @@ def inputs_from(arguments: Namespace) -> Inputs:
 
 def _with_camera(view: View, camera: View) -> View:
     """Give a view what is known of its camera; a lens that was named otherwise holds where none is."""
-    lens = view.image_from_camera if camera.image_from_camera is None else camera.image_from_camera
-    return replace(view, world_from_camera=camera.world_from_camera, image_from_camera=lens)
+    knows_lens = camera.image_from_camera is not None or camera.lens is not None
+    source = camera if knows_lens else view
+    return replace(
+        view,
+        world_from_camera=camera.world_from_camera,
+        image_from_camera=source.image_from_camera,
+        lens=source.lens,
+    )
 
 
 def _timing(scene: bpy.types.Scene) -> dict[str, Any]:

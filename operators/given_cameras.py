@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
-from ..core.errors import CameraError, ImageError
-from ..core.geometry.cameras import check_intrinsics, check_rigid, intrinsics_from_lens, transform_intrinsics
-from ..core.types import FloatArray, View
+from ..core.errors import CameraError
+from ..core.geometry.cameras import check_intrinsics, check_rigid, intrinsics_from_lens
+from ..core.types import Lens, View
 from .context import scene_of
-from .inputs import Item, files
-from .inputs.backgrounds import SAME_SHAPE
+from .inputs import Item
 from .inputs.cameras import in_order, items_of, render_lens, world_from_camera
 
 
@@ -114,39 +112,22 @@ def view_from_camera(picture: Path, camera: bpy.types.Object, scene: bpy.types.S
     """Read a camera object as it is at the current frame, parents, constraints and drivers included.
 
     Raises:
-        CameraError: It is not a perspective camera, or the picture has another shape than the scene's render.
+        CameraError: It is not a perspective camera.
     """
     evaluated = camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
     lens = render_lens(evaluated, scene)
-    source_from_render = _source_from_render(picture, (lens.width, lens.height))
+    K, size = intrinsics_from_lens(lens), (lens.width, lens.height)
     return View(
         picture,
         world_from_camera=world_from_camera(evaluated),
-        image_from_camera=transform_intrinsics(source_from_render, intrinsics_from_lens(lens)),
+        lens=Lens(
+            (K[0, 0] / size[0], K[1, 1] / size[0]),
+            (K[0, 2] / size[0] - 0.5, (K[1, 2] - 0.5 * size[1]) / size[0]),
+            "width",
+            size,
+            f"its camera {camera.name}",
+        ),
     )
-
-
-def _source_from_render(picture: Path, render: tuple[int, int]) -> FloatArray:
-    """Return the scale [3, 3] from render pixels to source pixels.
-
-    A picture that cannot be read passes: the worker names all of those at once.
-    """
-    width, height = _size(picture) or render
-    for size in ((width, height), (height, width)):  # a scene may be set up for the picture as it is stored
-        scale = np.array(size) / render
-        if abs(scale[0] / scale[1] - 1.0) < SAME_SHAPE:
-            return np.diag((scale[0], scale[1], 1.0))
-    raise CameraError(
-        f"{picture.name} has {width}×{height} pixels, its camera {render[0]}×{render[1]}: "
-        "set the render size in the cameras' file to the shape of the pictures."
-    )
-
-
-def _size(picture: Path) -> tuple[int, int] | None:
-    try:
-        return files.size_of(picture)
-    except ImageError:
-        return None
 
 
 def _check_count(count: int, pictures: Sequence[Path], file: Path) -> None:

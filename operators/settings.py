@@ -61,7 +61,7 @@ SCALES: Final = (
 UPS: Final = (
     ("AS_PREDICTED", "As Predicted", "The first picture's camera stays level and looks along Y"),
     ("GROUND", "Ground", "The floor that most points lie on becomes level"),
-    ("CAMERAS", "Cameras", "What is up for all cameras together becomes up"),
+    ("CAMERAS", "Cameras", "What is up for all cameras together becomes up; of drones, what they measured"),
 )
 
 
@@ -133,8 +133,8 @@ class ReconstructionSettings(bpy.types.PropertyGroup):
     )
     exif_lens: BoolProperty(  # type: ignore[valid-type]
         name="Lens from EXIF",
-        description="Take the focal length that a photo's EXIF data tells as known; off: only where the model gives "
-        "none",
+        description="Take the focal length that a photo's EXIF or XMP metadata states as known, even where the network "
+        "sees another; off: only where the model gives none",
         default=True,
     )
     scale_mode: EnumProperty(  # type: ignore[valid-type]
@@ -142,7 +142,8 @@ class ReconstructionSettings(bpy.types.PropertyGroup):
     )
     up_mode: EnumProperty(  # type: ignore[valid-type]
         name="Up",
-        description="How new reconstructions are levelled; by their cameras where they have no floor",
+        description="How new reconstructions are levelled; by their cameras where they have no floor, or where drones "
+        "measured which way is up",
         items=UPS,
         default="GROUND",
     )

@@ -165,6 +165,11 @@ def _lower_median(values: FloatArray) -> float:
     return float(np.sort(values)[(values.size - 1) // 2]) if values.size else 0.0
 
 
+def mean_focal_length(image_from_camera: FloatArray) -> float:
+    """Return the mean of fx and fy, pixels."""
+    return float(0.5 * (image_from_camera[0, 0] + image_from_camera[1, 1]))
+
+
 def intrinsics_from_field_of_view(field_of_view: float, size: tuple[int, int]) -> FloatArray:
     """Make centred intrinsics with square pixels.
 

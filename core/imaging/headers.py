@@ -1,7 +1,7 @@
 """The size of a picture as its header tells it: Blender would decode all of it for that, whatever memory it takes.
 
 The headers are those of PNG (W3C, Portable Network Graphics, 11.2.1) and JPEG (ITU-T T.81, B.2.2). Of movies of the MP4
-and MOV kind (ISO/IEC 14496-12, 8.3.2 and 12.1.4) it is how they are to be shown, which Blender tells in part only.
+and MOV kind (ISO/IEC 14496-12, 8.3.2) it is how they are to be shown, which Blender tells in part only.
 """
 
 import os
@@ -23,8 +23,6 @@ FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 class Shape:
     """How a movie is to be shown."""
 
-    pixel_aspect: float
-    """Width of a pixel over its height, as it is stored."""
     is_turned: bool
     """By a quarter."""
     is_wide: bool
@@ -56,14 +54,8 @@ def movie_shape(path: Path) -> Shape | None:
             return None
         a, b, _, c, d, *_, width, height = struct.unpack_from(">9iII", track, start)
         if width and height:  # sound has none
-            return Shape(_pixel_aspect(track), abs(b) + abs(c) > abs(a) + abs(d), width > height)
+            return Shape(abs(b) + abs(c) > abs(a) + abs(d), width > height)
     return None
-
-
-def _pixel_aspect(track: bytes) -> float:
-    sides = track.partition(b"pasp")[2][:8]
-    across, down = struct.unpack(">II", sides) if len(sides) == 8 else (1, 1)
-    return float(across / down) if across and down else 1.0
 
 
 def _box(file: BinaryIO, kind: bytes) -> bytes:

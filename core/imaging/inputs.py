@@ -11,11 +11,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import ImageError
+from ..errors import CameraError, ImageError
 from ..types import FloatArray, OnProgress, Progress, View
 from .distortion import check_distortion, scaled
 from .flaws import UnreadableError
@@ -48,7 +49,7 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
     Raises:
         ImageError: A movie cannot be read, every movie, picture and mask for which that is so is named; or a mask has
             another shape than its picture.
-        CameraError: A view's distortion is that of no lens.
+        CameraError: A view's distortion is that of no lens, or its lens was found for an image of another shape.
     """
     for view in views:
         if view.distortion is not None:
@@ -59,7 +60,7 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
     if flaws:
         files = [file for view in views for file in view.files if not is_movie(file)]
         check_pictures(list(dict.fromkeys(files)), on_progress, flaws)
-    settled = [_settled(view, frames) for view in views]
+    settled = [_with_intrinsics(*_settled(view, frames)) for view in views]
     dropped = _repeated([view for view, _ in settled])
     kept = [pair for index, pair in enumerate(settled) if index not in dropped]
     pictures = tuple(picture for _, picture in kept)
@@ -116,6 +117,32 @@ def _settled(view: View, frames: Mapping[tuple[Path, float], Frame]) -> tuple[Vi
     return view, replace(view, path=frame.picture, mask=mask)
 
 
+def _with_intrinsics(view: View, picture: View) -> tuple[View, View]:
+    """Replace a lens by intrinsics for the size of its picture.
+
+    A picture that cannot be read passes: whoever reads it names all of those at once. One that has the shape of a
+    camera's lens only as it is stored is taken so: Blender, where that camera was set up, does not turn it.
+    """
+    lens = view.lens
+    if lens is None:
+        return view, picture
+    try:
+        size = upright_size(picture.path, as_stored=view.as_stored)
+        stored = upright_size(picture.path, as_stored=True)
+    except ImageError:
+        return view, picture
+    as_stored = view.as_stored
+    if lens.size is not None and not same_shape(size, lens.size):
+        if view.world_from_camera is None or not same_shape(stored, lens.size):
+            raise CameraError(
+                f"{view.path.name} has {size[0]}×{size[1]} pixels, but {lens.origin} is for {lens.size[0]}×"
+                f"{lens.size[1]}, which is another shape: use the one that was made for this image."
+            )
+        size, as_stored = stored, True
+    known = partial(replace, lens=None, image_from_camera=lens.image_from_camera(size), as_stored=as_stored)
+    return known(view), known(picture)
+
+
 def _repeated(views: Sequence[View]) -> list[int]:
     """Find the views that show the same frame as another and add no camera of their own to it."""
     kept: dict[tuple[Path, float | None], list[FloatArray | None]] = {}
@@ -151,13 +178,17 @@ def _check_masks(pictures: Sequence[View], stretches: Mapping[Path, tuple[float,
     Files that tell no size are left to those who read them.
     """
     flaws = []
-    for picture, mask in dict.fromkeys((view.path, view.mask.path) for view in pictures if view.mask is not None):
+    for view in {(view.path, view.mask): view for view in pictures}.values():
+        if view.mask is None:
+            continue
         try:
-            size, mask_size = upright_size(picture), upright_size(mask)
+            size = upright_size(view.path, as_stored=view.as_stored or view.mask.as_stored)
+            mask_size = upright_size(view.mask.path, as_stored=view.as_stored and view.mask.channel == "alpha")
         except ImageError:
             continue
-        x, y = stretches.get(picture, (1.0, 1.0))
+        x, y = stretches.get(view.path, (1.0, 1.0))
         if not same_shape(mask_size, size) and not same_shape(mask_size, (size[0] / x, size[1] / y)):
-            flaws.append(f'"{mask}" has {mask_size[0]} × {mask_size[1]} pixels and "{picture}" {size[0]} × {size[1]}')
+            sides = f"{mask_size[0]} × {mask_size[1]} pixels", f"{size[0]} × {size[1]}"
+            flaws.append(f'"{view.mask.path}" has {sides[0]} and "{view.path}" {sides[1]}')
     if flaws:
         raise ImageError(f"A mask must have its picture's shape: {'; '.join(flaws)}; make it anew or leave it out.")

@@ -45,6 +45,11 @@ class PreparedView:
     """The view's picture, or a copy of it where Blender would show it differently."""
     mask: BoolArray | None = None
     """[H, W] True where the view's mask leaves the picture out. None: nothing is."""
+    up: FloatArray | None = None
+    """[3] away from gravity in camera axes, as the file's metadata state it. None: not stated."""
+    lens_notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """See `metadata.Metadata`."""
 
 
 def prepare_views(
@@ -110,7 +115,7 @@ def _pixels_held(view: View) -> int:
 
 
 def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) -> PreparedView:
-    picture = read_picture(view.path)
+    picture = read_picture(view.path, as_stored=view.as_stored)
     pixels = picture.pixels if view.distortion is None else _straightened(picture.pixels, view.distortion)
     height, width = pixels.shape[:2]
     bounded, whole = model_sizes((width, height), resolution, patch_size)
@@ -126,6 +131,9 @@ def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) 
         exif_image_from_camera=None if exif is None else model_from_source @ exif,
         texture=write_copy(pixels, view.path, copies, view.distortion) if copies and needs_copy else view.path,
         mask=_left_out(view, (width, height), whole),
+        up=picture.up,
+        lens_notes=picture.lens_notes,
+        notes=picture.notes,
     )
 
 
@@ -137,7 +145,7 @@ def _left_out(view: View, source: Size, model: Size) -> BoolArray | None:
     """Find the model pixels of which half or more is masked, or lies where the straightened picture does not reach."""
     if view.mask is None and view.distortion is None:
         return None
-    kept = np.ones(source[::-1], np.float32) if view.mask is None else read_kept(view.mask)
+    kept = np.ones(source[::-1], np.float32) if view.mask is None else read_kept(view)
     if view.distortion is not None:
         lens = scaled(view.distortion, kept.shape[1] / source[0], kept.shape[0] / source[1])
         kept = straighten(kept, lens)

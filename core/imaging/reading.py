@@ -25,10 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from ..errors import ImageError
-from ..types import ByteArray, FloatArray, Mask, OnProgress
+from ..types import ByteArray, FloatArray, OnProgress, View
+from . import metadata
 from .flaws import UnreadableError, complaint, refuse_non_files
 from .threads import in_order
 
@@ -50,7 +51,6 @@ _DECODING_ERRORS = (
 )
 _STRIP = 64  # rows, which stay in the processor's cache
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of sRGB's primaries, ITU-R BT.709
-_FILM_DIAGONAL = math.hypot(36.0, 24.0)  # millimetres, of the 35 mm film that EXIF's equivalent focal length refers to
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,14 @@ class Picture:
     pixels: ByteArray
     """[H, W, 3] upright, sRGB; not to be written to."""
     focal_length: float | None
-    """fx = fy in source pixels, from EXIF; None where the file does not tell."""
+    """fx = fy in source pixels, from the file's metadata; None where it does not tell."""
     needs_copy: bool
     """Blender would show the file differently from `pixels`, so a texture needs `copies.write_copy`."""
+    up: FloatArray | None = None
+    """[3] away from gravity in camera axes, from the file's metadata; None where it does not tell."""
+    lens_notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """See `metadata.Metadata`."""
 
 
 def check_pictures(
@@ -85,69 +90,80 @@ def check_pictures(
         raise ImageError(complaint(flaws))
 
 
-def read_picture(path: Path) -> Picture:
-    """Read a picture as upright sRGB, with the focal length its EXIF tells.
+def read_picture(path: Path, *, as_stored: bool = False) -> Picture:
+    """Read a picture as upright sRGB, with what its metadata tell.
 
     Args:
         path: The picture's file, of any kind named in this module's docstring.
+        as_stored: Leave it as the file stores it, which is how Blender shows it.
 
     Raises:
-        ImageError: The file is missing, broken or of an unknown kind.
+        ImageError: The file is missing, broken, of an unknown kind or a panorama.
     """
-    try:
-        with _opened(path) as image:
-            needs_copy = _needs_copy(image)
-            focal_length = _focal_length(image)
-            ImageOps.exif_transpose(image, in_place=True)
-            pixels = _pixels(_as_srgb(image))
-    except UnreadableError as flaw:
-        raise ImageError(complaint({path: str(flaw)})) from flaw
-    return Picture(pixels, focal_length, needs_copy)
+    with _read(path) as image:
+        found = metadata.read(image, as_stored=as_stored)
+        _refuse_panoramas(found)
+        needs_copy = _needs_copy(image) or metadata.turns(image, as_stored=as_stored)
+        pixels = _pixels(_as_srgb(metadata.laid(image, as_stored=as_stored)))
+    focal_length = None if found.focal_length is None else found.focal_length * math.hypot(*pixels.shape[:2])
+    return Picture(pixels, focal_length, needs_copy, found.up, found.lens_notes, found.notes)
 
 
-def read_kept(mask: Mask) -> FloatArray:
-    """Read how much of each pixel a mask keeps: grey or half-transparent pixels are kept in part.
+def _refuse_panoramas(found: metadata.Metadata) -> None:
+    if found.panorama is not None:
+        raise UnreadableError(metadata.PANORAMA.format(found.panorama))
+
+
+def read_kept(view: View) -> FloatArray:
+    """Read how much of each pixel a view's mask keeps: grey or half-transparent pixels are kept in part.
 
     Args:
-        mask: The mask; a picture without an alpha channel is opaque.
+        view: A view with a mask; a picture without an alpha channel is opaque.
 
     Returns:
-        [H, W] float32 in 0..1, upright.
+        [H, W] float32 in 0..1, lying as the view's picture does.
 
     Raises:
-        ImageError: The file is missing, broken or of an unknown kind.
+        ImageError: A file is missing, broken or of an unknown kind.
     """
+    mask = view.mask
+    assert mask is not None  # noqa: S101 - the caller has looked
     if mask.channel == "alpha":
-        kept = _read_alpha(mask.path)
+        kept = _read_alpha(mask.path, as_stored=view.as_stored)
     else:
         kept = read_picture(mask.path).pixels @ _LUMINANCE / np.float32(255.0)
+    if mask.as_stored and not view.as_stored:
+        with _read(view.path) as image:
+            kept = metadata.turned_like(kept, image)
     return 1.0 - kept if mask.inverted else kept
 
 
-def _read_alpha(path: Path) -> FloatArray:
+def _read_alpha(path: Path, *, as_stored: bool) -> FloatArray:
+    with _read(path) as image:
+        lying = metadata.laid(image, as_stored=as_stored)
+        if not lying.has_transparency_data:
+            return np.ones(lying.size[::-1], np.float32)
+        return np.asarray(lying.convert("RGBA").getchannel("A"), np.float32) / np.float32(255.0)
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[Image.Image]:
+    """Open a picture and turn every failure of its decoder, until it is closed, into an error that names it."""
     try:
         with _opened(path) as image:
-            ImageOps.exif_transpose(image, in_place=True)
-            if not image.has_transparency_data:
-                return np.ones(image.size[::-1], np.float32)
-            return np.asarray(image.convert("RGBA").getchannel("A"), np.float32) / np.float32(255.0)
+            yield image
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
 
 
-def upright_size(path: Path) -> tuple[int, int]:
-    """Read a picture's (width, height) after EXIF rotation from its header, pixels.
+def upright_size(path: Path, *, as_stored: bool = False) -> tuple[int, int]:
+    """Read a picture's (width, height) after EXIF rotation, or `as_stored`, from its header, pixels.
 
     Raises:
         ImageError: The file is missing, broken or of an unknown kind.
     """
-    try:
-        with warnings.catch_warnings(action="ignore"), _opened(path) as image:
-            width, height = image.size
-            is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
-    except UnreadableError as flaw:
-        raise ImageError(complaint({path: str(flaw)})) from flaw
-    return (height, width) if is_turned else (width, height)
+    with warnings.catch_warnings(action="ignore"), _read(path) as image:
+        return metadata.size_of(image, as_stored=as_stored)
 
 
 def pixel_count(path: Path) -> int:
@@ -167,6 +183,7 @@ def _flaw(path: Path) -> str | None:
     """What keeps the picture from being read, or None."""
     try:
         with _opened(path) as image:
+            _refuse_panoramas(metadata.read(image))
             image.draft("L", (1, 1))  # JPEG decodes eight times smaller, but still to the last byte
             image.load()
     except UnreadableError as flaw:
@@ -199,30 +216,13 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def _focal_length(image: Image.Image) -> float | None:
-    """The focal length in pixels from EXIF's 35 mm equivalent, which compares diagonals (CIPA DC-008, tag A405).
-
-    It holds for the whole picture that the camera took: not for one that was cut to another shape since.
-    """
-    exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
-    millimetres = exif.get(ExifTags.Base.FocalLengthIn35mmFilm)
-    if not isinstance(millimetres, int) or millimetres <= 0:  # 0 means unknown
-        return None
-    taken = [exif.get(tag) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]
-    sides = sorted(side for side in taken if isinstance(side, int) and side > 0)  # turned or not, both are in use
-    if len(sides) == 2 and not same_shape(sides, sorted(image.size)):
-        return None
-    return millimetres * math.hypot(*image.size) / _FILM_DIAGONAL
-
-
 def _needs_copy(image: Image.Image) -> bool:
-    """Tell whether Blender, which heeds neither EXIF rotation nor profiles, shows the file differently from us.
+    """Tell whether Blender, which heeds no profiles, shows the file's colours differently from us.
 
     Plain 8-bit grey and RGB, and 16-bit RGB, it reads as we do. Alpha would darken what we show whole.
     """
     plain = image.format in _BLENDER_FORMATS and image.mode in {"L", "RGB"} and "transparency" not in image.info
-    rotated = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
-    return not plain or rotated or _profile(image) is not None
+    return not plain or _profile(image) is not None
 
 
 def _as_srgb(image: Image.Image) -> Image.Image:

@@ -2,8 +2,8 @@
 
 `item` what an entry holds; `files` pictures from folders, drops and patterns; `clips` movies and sequences; `images`
 images of the file; `cameras` cameras of the scene, `backgrounds` and `tracking` their pictures, `stage` where other
-frames are looked at and rendered; `masks` and `lenses` what an entry may say besides; `exif` what Blender does not
-tell of files. `views` is the way in, for the window and for the command line.
+frames are looked at and rendered; `masks` and `lenses` what an entry may say besides. `views` is the way in, for the
+window and for the command line. How large an image is and which way up, the worker decides, which reads it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
 from ...core.errors import ImageError
 from ...core.types import View
 from ..context import scene_of
 from ..scene.clips import scene_rate
 from ..session import session
-from . import cameras, clips, files, images, lenses, masks
+from . import cameras, clips, images, lenses, masks
 from .item import Item, PictureItem
 
 __all__ = ["Inputs", "Item", "PictureItem", "count", "views", "views_from"]
@@ -108,13 +107,6 @@ def _with_mask(item: Any, view: View, context: bpy.types.Context) -> View:
 
 
 def _with_lens(item: Any, found: list[View]) -> list[View]:
-    """Give the views the lens that is known; all frames of a clip have one size.
-
-    It is known for the picture as it is shown, and counts a movie's pixels as they are stored.
-    """
-    if item.lens_kind == "AUTO":
-        return found
-    stored, shown = files.size_of(found[0].path), files.shown_size(found[0].path)
-    lens = lenses.intrinsics_of(item, shown)
-    image_from_camera = None if lens is None else np.diag((stored[0] / shown[0], stored[1] / shown[1], 1.0)) @ lens
-    return [replace(view, image_from_camera=image_from_camera) for view in found]
+    """Give the views the lens that is known."""
+    lens = lenses.lens_of(item)
+    return [replace(view, lens=lens) for view in found]

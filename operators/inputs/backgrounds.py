@@ -86,7 +86,8 @@ def clip_backdrop(camera: bpy.types.Object, scene: bpy.types.Scene, frame: Frame
 def pictures(backdrop: Backdrop) -> Iterator[Any]:
     """Give a function from a frame of the scene to the file of the picture there.
 
-    Files of the artist's are named as they are. What has no file for itself, such as a frame of a movie, becomes a
+    Files of the artist's are named as they are; they lie behind the camera as they are stored, since Blender turns
+    none, so views of them are `as_stored`. What has no file for itself, such as a frame of a movie, becomes a
     lossless PNG in the session's scratch folder, of which the worker keeps a copy with the reconstruction.
 
     Blender decodes these frames, unlike those of a movie in the list, which the worker does. Which frame lies behind
@@ -104,7 +105,7 @@ def pictures(backdrop: Backdrop) -> Iterator[Any]:
         with compositor(backdrop.size, lambda tree: _node(tree, backdrop), "Standard") as scene:
             yield lambda frame: _decoded(scene, frame, folder / f"{name} {_number(backdrop, frame):04d}.png")
     else:
-        yield lambda _frame: images.picture_of(source, as_shown=True)
+        yield lambda _frame: images.picture_of(source)
 
 
 def image_frame(user: Any, frame: int) -> int | None:

@@ -242,4 +242,5 @@ def _view(
         image_from_camera=K if backdrop is None else transform_intrinsics(backdrop.source_from_frame, K),
         time=time,
         distortion=None if backdrop is None else backdrop.distortion,
+        as_stored=True,
     )

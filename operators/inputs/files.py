@@ -12,7 +12,7 @@ from ...core.errors import ImageError
 from ...core.imaging.headers import movie_shape, stored_size
 from ...core.imaging.kinds import MOVIE_SUFFIXES, is_movie
 from ..scene.clips import read_movie
-from . import clips, exif
+from . import clips
 from .item import Item
 
 Numbered = Literal["AUTO", "PICTURES", "SEQUENCE"]
@@ -110,46 +110,27 @@ def sequence_item(files: Sequence[Path]) -> Item:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Return (width, height) of an upright picture, or of a movie's upright frames as it stores them, in pixels.
+    """Return (width, height) of an image as its file stores it, or of a movie's upright frames as it stores them.
+
+    Blender shows an image so, whatever orientation its file states: that is for the worker to heed.
 
     Raises:
         ImageError: Blender cannot read it.
     """
-    if is_movie(path):
-        return _movie_sizes(path)[0]
-    width, height = stored_size(path) or _decoded_size(path)
-    return (height, width) if exif.is_on_its_side(path) else (width, height)
+    return _movie_size(path) if is_movie(path) else stored_size(path) or _decoded_size(path)
 
 
-def shown_size(path: Path) -> tuple[int, int]:
-    """Return the same as `size_of`, of a movie with pixels that are square.
-
-    Raises:
-        ImageError: Blender cannot read it.
-    """
-    return _movie_sizes(path)[1] if is_movie(path) else size_of(path)
-
-
-def _movie_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return (width, height) of a movie's upright frames as they are stored, and with square pixels.
-
-    Blender takes no notice of a pixel's shape, and until 4.3 at least not of a turned movie.
-    """
+def _movie_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a movie's frames; Blender until 4.3 at least takes no notice of a turned movie."""
     width, height = read_movie(path).size
     shape = movie_shape(path)
-    if shape is None:
-        return (width, height), (width, height)
-    if shape.is_turned and (width > height) == shape.is_wide:
-        width, height = height, width
-    aspect = 1.0 / shape.pixel_aspect if shape.is_turned else shape.pixel_aspect
-    return (width, height), (round(width * max(1.0, aspect)), round(height * max(1.0, 1.0 / aspect)))
+    is_lying = shape is not None and shape.is_turned and (width > height) == shape.is_wide
+    return (height, width) if is_lying else (width, height)
 
 
 def _decoded_size(path: Path) -> tuple[int, int]:
     """Let Blender read a picture of a kind whose header is not known here."""
-    problem = (
-        f'The size of "{path}" cannot be read, so its lens cannot be used: replace it, or set its lens to Automatic.'
-    )
+    problem = f'The size of "{path}" cannot be read by Blender: replace it.'
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:

@@ -12,7 +12,7 @@ from ...core.errors import ImageError, StorageError
 from ...core.imaging.headers import is_whole_png
 from ...core.types import FloatArray
 from ..session import session
-from . import exif, files
+from . import files
 
 ODD: Final = '<>:"/\\|?*'
 """What a file's name must not hold on some systems."""
@@ -20,7 +20,7 @@ LONGEST: Final = 60
 """Letters of a file's name that are kept: systems have names of 255 bytes, and paths of 260 letters."""
 
 
-def picture_of(image: bpy.types.Image | None, *, as_shown: bool = False) -> Path:
+def picture_of(image: bpy.types.Image | None) -> Path:
     """Return a file with an image's pixels: its own where that is what the image shows, else a lossless PNG.
 
     The PNG lies in the session's scratch folder, one for each image. Pixels of 8 bits are kept as they are; those of
@@ -29,7 +29,6 @@ def picture_of(image: bpy.types.Image | None, *, as_shown: bool = False) -> Path
 
     Args:
         image: An image of the file.
-        as_shown: A file that EXIF data turns is written as a PNG that lies as Blender shows it, which does not turn.
 
     Raises:
         ImageError: There is no image, or it has no pixels, such as a render result.
@@ -38,7 +37,7 @@ def picture_of(image: bpy.types.Image | None, *, as_shown: bool = False) -> Path
     if image is None:
         raise ImageError("An image of the picture list is gone from the file: take its entry off the list.")
     path = Path(bpy.path.abspath(image.filepath, library=image.library))
-    if _is_its_file(image, path) and not (as_shown and exif.is_turned(path)):
+    if _is_its_file(image, path):
         return path
     if 0 in image.size:
         raise ImageError(f"The image {image.name} has no pixels to read: save it as a picture and add its file.")

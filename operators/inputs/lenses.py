@@ -7,60 +7,60 @@ from pathlib import Path
 from typing import Any, Final
 
 import bpy
-import numpy as np
 
 from ...core.errors import CameraError
 from ...core.geometry.cameras import intrinsics_from_lens
-from ...core.types import FloatArray
-from .cameras import lens_of
+from ...core.types import Lens, LensUnit
+from . import cameras
 
+UNITS: Final[dict[str, LensUnit]] = {"AUTO": "longer side", "HORIZONTAL": "width", "VERTICAL": "height"}
+"""Which side of the image a sensor of each fit spans."""
 FSPY_MAGIC: Final = b"fspy"
 FSPY_VERSION: Final = 1
 FSPY_HEADER: Final = struct.Struct("<4sIII")
 """Mark, version, bytes of JSON, bytes of the picture; the JSON follows."""
 
 
-def intrinsics_of(item: Any, size: tuple[int, int]) -> FloatArray | None:
-    """Return an entry's known lens.
+def lens_of(item: Any) -> Lens | None:
+    """Return an entry's known lens; None where nothing is said of it.
 
     Args:
         item: A `PictureItem` or `Item`.
-        size: (width, height) of the upright picture, pixels.
-
-    Returns:
-        [3, 3] in source pixels; None where nothing is said of the lens.
 
     Raises:
-        CameraError: The lens's camera is gone or no perspective one, or the fSpy file holds no lens for this picture.
+        CameraError: The lens's camera is gone or no perspective one, or the fSpy file holds no lens.
     """
     if item.lens_kind == "CAMERA":
         if item.lens_camera is None:
             raise CameraError(f"The camera whose lens {item.name} has is gone: choose another.")
-        return intrinsics_from_lens(lens_of(item.lens_camera, size, (1.0, 1.0)))
+        return _camera_lens(item.lens_camera)
     if item.lens_kind == "FSPY":
         if not item.lens_path:
             raise CameraError(f"{item.name} has no fSpy file: choose one, or set its lens to Automatic.")
-        return read_fspy(Path(bpy.path.abspath(item.lens_path)), size)
+        return read_fspy(Path(bpy.path.abspath(item.lens_path)))
     if item.lens_kind == "FOCAL":
-        focal = item.lens_focal / item.lens_sensor * max(size)
-        return _pinhole(focal, (0.5 * size[0], 0.5 * size[1]))
+        focal = item.lens_focal / item.lens_sensor
+        return Lens((focal, focal))
     return None
 
 
-def read_fspy(path: Path, size: tuple[int, int]) -> FloatArray:
-    """Read the lens that a project of fSpy 1 found, for a picture of another size but the same shape.
+def _camera_lens(camera: bpy.types.Object) -> Lens:
+    """Read a camera's lens for images of any shape, as Blender would use it for a render of that shape."""
+    K = intrinsics_from_lens(cameras.lens_of(camera, (1, 1), (1.0, 1.0)))  # of a square, all sides are alike
+    fit = camera.data.sensor_fit  # type: ignore[union-attr]
+    return Lens((K[0, 0], K[1, 1]), (K[0, 2] - 0.5, K[1, 2] - 0.5), UNITS[fit])
 
-    Its principal point is given in halves of the longer side from the picture's middle, +y up.
+
+def read_fspy(path: Path) -> Lens:
+    """Read the lens that a project of fSpy 1 found, for images of any size but the shape of its own.
+
+    Its principal point is given in halves of the longer side from the image's centre, +y up.
 
     Args:
         path: A .fspy file.
-        size: (width, height) of the picture, pixels.
-
-    Returns:
-        [3, 3] in pixels of the picture.
 
     Raises:
-        CameraError: The file cannot be read, is not solved, or is of a picture of another shape.
+        CameraError: The file cannot be read, or is not solved.
     """
     found = _parameters(path)
     try:
@@ -69,17 +69,12 @@ def read_fspy(path: Path, size: tuple[int, int]) -> FloatArray:
         x, y = (float(found["principalPoint"][axis]) for axis in "xy")
     except (KeyError, TypeError, ValueError) as error:
         raise CameraError(f"The fSpy file {path.name} holds no solved lens: solve it in fSpy and save it.") from error
-    if not (0.0 < field_of_view < math.pi and width > 0.0 and height > 0.0):
+    is_lens = 0.0 < field_of_view < math.pi and all(map(math.isfinite, (width, height, x, y)))
+    if not (is_lens and width >= 1.0 and height >= 1.0):
         raise CameraError(f"The fSpy file {path.name} holds a lens that cannot be: solve it again in fSpy.")
-    if abs((size[0] / size[1]) / (width / height) - 1.0) > 0.01:
-        raise CameraError(
-            f"The fSpy file {path.name} is of a picture of {width:.0f}×{height:.0f} pixels, this one has "
-            f"{size[0]}×{size[1]}: choose the file that was made with this picture."
-        )
-    focal, half = 0.5 * width / math.tan(0.5 * field_of_view), 0.5 * max(width, height)
-    K = _pinhole(focal, (0.5 * width + x * half, 0.5 * height - y * half))
-    scaled: FloatArray = np.diag((size[0] / width, size[1] / height, 1.0)) @ K
-    return scaled
+    focal = 0.5 * width / math.tan(0.5 * field_of_view) / max(width, height)
+    size = (round(width), round(height))
+    return Lens((focal, focal), (0.5 * x, -0.5 * y), size=size, origin=f"the fSpy file {path.name}")
 
 
 def _parameters(path: Path) -> Any:
@@ -96,7 +91,3 @@ def _parameters(path: Path) -> Any:
     if mark != FSPY_MAGIC or version != FSPY_VERSION or not isinstance(state, dict):
         raise CameraError(f"{path.name} is not a project of fSpy 1: save it again in fSpy.")
     return state.get("cameraParameters")
-
-
-def _pinhole(focal: float, centre: tuple[float, float]) -> FloatArray:
-    return np.array([[focal, 0.0, centre[0]], [0.0, focal, centre[1]], [0.0, 0.0, 1.0]])

@@ -40,7 +40,7 @@ def mask_of(
         return Mask(_file(item, picture, number), inverted=item.mask_inverted)
     if item.mask_kind == "MASK":
         moment = scene_of(context).frame_current if frame is None else frame
-        return Mask(_rasterised(item, picture, moment), inverted=item.mask_inverted)
+        return Mask(_rasterised(item, picture, moment), inverted=item.mask_inverted, as_stored=not is_movie(picture))
     return None
 
 

@@ -50,7 +50,8 @@ class Placement:
 def apply_placement(root: bpy.types.Object, placement: Placement, scene: bpy.types.Scene) -> list[str]:
     """Place a reconstruction that was just built.
 
-    Known cameras come first: in their world nothing turns or moves, and a scale that they tell stays.
+    Known cameras come first: in their world nothing turns or moves, and a scale that they tell stays. Where drones have
+    measured which way is up, that levels it rather than a floor that was found.
 
     Args:
         root: Of the reconstruction.
@@ -69,11 +70,10 @@ def apply_placement(root: bpy.types.Object, placement: Placement, scene: bpy.typ
     if is_in_given_world(root):
         return sentences
     what = survey(root)
-    if placement.up == "GROUND" and what.ground is None:
+    by_cameras = placement.up == "GROUND" and (what.measured_up is not None or what.ground is None)
+    if by_cameras and what.measured_up is None:
         sentences.append(LEVELLED_BY_CAMERAS)
-        level(root, "CAMERAS", what)
-    else:
-        level(root, placement.up, what)
+    level(root, "CAMERAS" if by_cameras else placement.up, what)
     if placement.floor_to_zero:
         floor_to_zero(root, what)
     if placement.at_cursor:
@@ -127,6 +127,8 @@ def scale_by(root: bpy.types.Object, factor: float) -> None:
 
 def level(root: bpy.types.Object, mode: UpMode, what: Survey | None = None) -> None:
     """Turn a reconstruction about its anchor by as little as makes its up the world's; or back as it was predicted.
+
+    The up of its cameras is the one that their photos' metadata state, such as a drone's gimbal, else their mean.
 
     Raises:
         PlacementError: There is no floor to level by.

@@ -11,6 +11,7 @@ from ...core.geometry.cameras import BLENDER_FROM_FIRST_VIEW, blender_from_openc
 from ...core.geometry.ground import Ground, find_ground, mean_up
 from ...core.types import FloatArray
 from .cameras import is_ours
+from .collection import description
 
 SAMPLES = 20_000  # points that fits look at, of all views together
 EDGE = 0.1  # a larger jump in depth is the edge of something: its points hang in the air
@@ -28,11 +29,13 @@ class Survey:
     """[N] confidence, or 1."""
     cameras: FloatArray
     """[V, 4, 4] OpenCV axes; where no camera was built, one at the origin that looks along +Y."""
+    measured_up: FloatArray | None = None
+    """[3] of length 1, as the photos' metadata state it. None: they do not."""
 
     @cached_property
     def up(self) -> FloatArray:
-        """[3] the cameras' mean up."""
-        return mean_up(self.cameras)
+        """[3] the measured up, else the cameras' mean up."""
+        return mean_up(self.cameras) if self.measured_up is None else self.measured_up
 
     @cached_property
     def ground(self) -> Ground | None:
@@ -52,7 +55,19 @@ def survey(root: bpy.types.Object) -> Survey:
         depth[:, 0],
         weight[:, 0],
         nearest_rigid(np.stack(cameras)) if cameras else BLENDER_FROM_FIRST_VIEW[None],
+        _measured_up(root),
     )
+
+
+def _measured_up(root: bpy.types.Object) -> FloatArray | None:
+    """Return the up [3] that a reconstruction found in its photos' metadata, in the axes of its root."""
+    what = description(root)
+    root_from_world = np.eye(3) if what["world"] == "given" else BLENDER_FROM_FIRST_VIEW[:3, :3]
+    try:
+        up = root_from_world @ np.array(what["facts"]["up"], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):  # not stated, or a damaged file
+        return None
+    return up / np.linalg.norm(up) if up.shape == (3,) and 0.0 < np.linalg.norm(up) < np.inf else None
 
 
 def _root_from(item: bpy.types.Object, root: bpy.types.Object) -> FloatArray:

@@ -13,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_to_scene.core.errors import CameraError
-from image_to_scene.core.geometry.cameras import CameraLens, intrinsics_from_lens
+from image_to_scene.core.geometry.cameras import intrinsics_from_lens
 from image_to_scene.core.imaging import headers
-from image_to_scene.operators.inputs import Item, files, lenses, views_from
+from image_to_scene.core.types import Lens
+from image_to_scene.operators.inputs import Item, cameras, files, lenses, views_from
 
 
 def intrinsics(size=(80, 60), **values):
-    return lenses.intrinsics_of(Item("photo", **values), size)
+    lens = lenses.lens_of(Item("photo", **values))
+    return lens and lens.image_from_camera(size)
 
 
 def test_nothing_is_said():
@@ -32,13 +34,16 @@ def test_a_focal_length_counts_for_the_longer_side(size):
     np.testing.assert_allclose(K, [[160, 0, size[0] / 2], [0, 160, size[1] / 2], [0, 0, 1]])
 
 
-def test_the_lens_of_a_camera_is_taken_for_the_picture():
+@pytest.mark.parametrize("fit", ["AUTO", "HORIZONTAL", "VERTICAL"])
+@pytest.mark.parametrize("size", [(80, 60), (60, 80), (70, 70)])
+def test_the_lens_of_a_camera_is_that_of_a_render_with_the_images_shape(fit, size):
     data = bpy.data.cameras.new("lens")
     camera = bpy.data.objects.new("lens", data)  # in no scene: its place does not matter
-    data.lens, data.sensor_width, data.sensor_fit, data.shift_x = 40.0, 20.0, "HORIZONTAL", 0.1
+    data.lens, data.sensor_width, data.sensor_height, data.sensor_fit = 40.0, 20.0, 12.0, fit
+    data.shift_x, data.shift_y = 0.1, -0.05
     bpy.context.scene.render.pixel_aspect_x = 2.0
-    expected = intrinsics_from_lens(CameraLens(40.0, 80, 60, sensor_width=20.0, shift_x=0.1))
-    np.testing.assert_allclose(intrinsics(lens_kind="CAMERA", lens_camera=camera), expected, rtol=1e-6)
+    expected = intrinsics_from_lens(cameras.lens_of(camera, size, (1.0, 1.0)))
+    np.testing.assert_allclose(intrinsics(size, lens_kind="CAMERA", lens_camera=camera), expected, rtol=1e-6)
     data.type = "ORTHO"
     with pytest.raises(CameraError, match="not a perspective"):
         intrinsics(lens_kind="CAMERA", lens_camera=camera)
@@ -73,7 +78,9 @@ def parameters(width, height, focal, principal):
 def test_fspy_files_give_the_lens_in_pixels(tmp_path_factory, size, focal, principal, scale):
     path = tmp_path_factory.mktemp("fspy") / "photo.fspy"
     path.write_bytes(fspy_bytes(parameters(*size, focal, principal)))
-    K = lenses.read_fspy(path, (size[0] * scale, size[1] * scale))
+    lens = lenses.read_fspy(path)
+    assert lens.size == size
+    K = lens.image_from_camera((size[0] * scale, size[1] * scale))
     half = 0.5 * max(size) * scale
     centre = (0.5 * size[0] * scale + principal[0] * half, 0.5 * size[1] * scale - principal[1] * half)
     np.testing.assert_allclose(K, [[focal * half, 0, centre[0]], [0, focal * half, centre[1]], [0, 0, 1]], rtol=1e-9)
@@ -89,7 +96,7 @@ BAD = {
     "holds no solved": fspy_bytes({}),
     "no solved": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"principalPoint": {"x": "left"}}}),
     "cannot be": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"horizontalFieldOfView": 0.0}}),
-    "200×60": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"imageWidth": 200}}),
+    "that cannot": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"imageWidth": math.nan}}),
 }
 
 
@@ -124,24 +131,26 @@ for name, aspect, matrix in (
 """
 
 
-def test_a_movies_lens_is_that_of_the_picture_as_it_is_shown(worker_python, tmp_path):
-    """Movies of 64 × 48 stored pixels; the worker stretches them to square ones, the longer way."""
+def test_the_size_of_a_movie_is_that_of_its_upright_frames(worker_python, tmp_path):
+    """Movies of 64 × 48 stored pixels."""
     subprocess.run([worker_python, "-c", WRITE_MOVIES, Path(__file__).parents[1], tmp_path], check=True)
-    for name, stored, shown in (
-        ("plain.mp4", (64, 48), (64, 48)),
-        ("wide.mp4", (64, 48), (128, 48)),
-        ("tall.mov", (48, 64), (48, 128)),
-        ("turned.mp4", (48, 64), (48, 64)),
-        ("over.mp4", (64, 48), (64, 48)),
-        ("other.mkv", (64, 48), (64, 48)),
+    for name, stored in (
+        ("plain.mp4", (64, 48)),
+        ("wide.mp4", (64, 48)),
+        ("tall.mov", (48, 64)),
+        ("turned.mp4", (48, 64)),
+        ("over.mp4", (64, 48)),
+        ("other.mkv", (64, 48)),
     ):
-        assert (files.size_of(tmp_path / name), files.shown_size(tmp_path / name)) == (stored, shown), name
-        item = files.movie_item(tmp_path / name)
-        item.lens_kind, item.lens_focal, item.lens_sensor, item.count = "FOCAL", 18.0, 36.0, 1
-        (view,) = views_from([item], bpy.context).views
-        square = np.diag((shown[0] / stored[0], shown[1] / stored[1], 1.0)) @ view.image_from_camera
-        focal = 0.5 * max(shown)
-        np.testing.assert_allclose(square, [[focal, 0, shown[0] / 2], [0, focal, shown[1] / 2], [0, 0, 1]])
+        assert files.size_of(tmp_path / name) == stored, name
+
+
+def test_a_lens_needs_no_file(tmp_path):
+    """Blender's process says what is known of the lens, and no more: the worker reads the image."""
+    item = Item("photo", path=str(tmp_path / "missing.webp"), lens_kind="FOCAL", lens_focal=50.0, lens_sensor=36.0)
+    (view,) = views_from([item], bpy.context).views
+    assert view.image_from_camera is None
+    assert view.lens == Lens((50.0 / 36.0, 50.0 / 36.0))
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"moov", b"tkhd", struct.pack(">I4s", 0, b"moov")]))
@@ -149,4 +158,4 @@ def test_any_header_of_a_movie_is_a_shape_or_nothing(tmp_path_factory, noise, ma
     path = tmp_path_factory.getbasetemp() / "noise.mp4"
     path.write_bytes(struct.pack(">I4s", 16, b"ftyp") + bytes(8) + mark + noise)
     found = headers.movie_shape(path)
-    assert found is None or found.pixel_aspect > 0.0
+    assert found is None or isinstance(found.is_turned, bool)

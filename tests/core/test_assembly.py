@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from image_to_scene.core.assembly import (
     UNKNOWN_SCALE,
     WRONG_CAMERA,
-    WRONG_EXIF,
     assemble,
     known_cameras,
     pose_tokens,
@@ -20,6 +19,7 @@ from image_to_scene.core.errors import CameraError
 from image_to_scene.core.geometry.cameras import intrinsics_from_field_of_view, invert_rigid, unproject
 from image_to_scene.core.geometry.rays import rays_from_cameras
 from image_to_scene.core.imaging.preparation import PreparedView
+from image_to_scene.core.measured import CONTRADICTED, UNSURE_UP
 from image_to_scene.core.types import Prediction, Request, View, ViewPrediction
 
 W, H = 42, 28
@@ -324,18 +324,60 @@ def test_a_known_lens_turns_the_rays_and_leaves_depth_and_cameras():
             np.testing.assert_allclose(across, whole / 1.25, atol=1e-5)  # narrower by the ratio of focal lengths
 
 
-def test_exif_counts_when_asked_for_and_believable():
-    exif, cropped = np.diag([1.2, 1.2, 1.0]) @ K, np.diag([0.5, 0.5, 1.0]) @ K
+@pytest.mark.parametrize("ratio", [1.2, 0.5, 0.13, 4.0, 7.5])
+def test_a_measured_lens_is_used_whatever_the_network_sees(ratio):
+    """A photo of a 112 mm lens came out at 61° instead of 18°; a strong contradiction is told with both angles."""
+    exif = np.diag([ratio, ratio, 1.0]) @ K
     prediction, path = predicted(cameras(1), depths(1)), [Path("photo 0.png")]
-    for lens, wanted, origin, warnings in (
-        (exif, True, "exif", []),
-        (exif, False, "model", []),
-        (cropped, True, "model", [WRONG_EXIF.format("photo 0.png")]),
-        (cropped, False, "model", []),
-    ):
-        result = assemble(request(1, exif_lens=wanted), prepared(1, None, lens), path, prediction)
-        assert result.views[0].intrinsics_origin == origin
-        assert result.facts["warnings"] == warnings
+    result = assemble(request(1), prepared(1, None, exif), path, prediction)
+    assert result.views[0].intrinsics_origin == "exif"
+    np.testing.assert_allclose(result.views[0].image_from_camera, exif)
+    angles = [2 * np.degrees(np.arctan(W / (k[0, 0] + k[1, 1]))) for k in (exif, K)]
+    sentence = CONTRADICTED.format("photo 0.png", *(f"{angle:.0f}°" for angle in angles))
+    assert result.facts["warnings"] == ([] if ratio == 1.2 else [sentence])
+    ignored = assemble(request(1, exif_lens=False), prepared(1, None, exif), path, prediction)
+    assert (ignored.views[0].intrinsics_origin, ignored.facts["warnings"]) == ("model", [])
+
+
+def test_many_contradictions_are_one_sentence():
+    views = [
+        replace(view, exif_image_from_camera=np.diag([r, r, 1.0]) @ K)
+        for view, r in zip(prepared(5), range(3, 8), strict=True)
+    ]
+    result = assemble(request(5), views, [Path("a")] * 5, predicted(cameras(5), depths(5)))
+    (sentence,) = result.facts["warnings"]
+    assert sentence.startswith("photo 0.png, photo 1.png, photo 2.png and 2 more: ")
+    assert "12 to 29°" in sentence and "--ignore-exif" in sentence and "Lens from EXIF" in sentence
+
+
+def test_notes_of_the_metadata_are_told_once_and_not_of_a_given_lens():
+    def warnings(lens, **values):
+        views = [replace(view, lens_notes=("Lens of {}.",), notes=("Odd {}.",)) for view in prepared(2, lens)]
+        return assemble(request(2, **values), views, [Path("a")] * 2, predicted(cameras(2), depths(2))).facts[
+            "warnings"
+        ]
+
+    names = "photo 0.png, photo 1.png"
+    assert warnings(None) == [f"Lens of {names}.", f"Odd {names}."]
+    assert warnings(None, exif_lens=False) == warnings(K) == [f"Odd {names}."]
+
+
+def test_a_measured_up_arrives_in_the_world_and_views_that_contradict_it_are_told():
+    """Three nadir cameras: the mean of their own ups would be anything, that of gravity is up."""
+    truth, up = cameras(3), np.array([0.1, -0.2, -0.97])
+    up /= np.linalg.norm(up)
+    views = [
+        replace(view, up=camera[:3, :3].T @ truth[0, :3, :3] @ up)
+        for view, camera in zip(prepared(3), truth, strict=True)
+    ]
+    views[1] = replace(views[1], up=None)
+    prediction = predicted(truth, depths(3))
+    result = assemble(request(3), views, [Path("a")] * 3, prediction)
+    np.testing.assert_allclose(result.facts["up"], up, atol=1e-9)
+    assert "up" not in assemble(request(3), prepared(3), [Path("a")] * 3, prediction).facts
+    views[2] = replace(views[2], up=-views[2].up)
+    result = assemble(request(3), views, [Path("a")] * 3, prediction)
+    assert "up" not in result.facts and result.facts["warnings"] == [UNSURE_UP]
 
 
 def test_a_known_lens_makes_the_metres_of_a_nested_model():

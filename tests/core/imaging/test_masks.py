@@ -138,8 +138,12 @@ def test_white_and_opaque_are_kept_unless_inverted(tmp_path):
         ("alpha.png", "alpha"),
         ("rgba.tif", "alpha"),
     ):
-        np.testing.assert_allclose(read_kept(Mask(tmp_path / name, channel)), [[0.0, 0.2, 1.0]], atol=1e-6)
-        np.testing.assert_allclose(read_kept(Mask(tmp_path / name, channel, True)), [[1.0, 0.8, 0.0]], atol=1e-6)
+        np.testing.assert_allclose(
+            read_kept(View(tmp_path / name, mask=Mask(tmp_path / name, channel))), [[0.0, 0.2, 1.0]], atol=1e-6
+        )
+        np.testing.assert_allclose(
+            read_kept(View(tmp_path / name, mask=Mask(tmp_path / name, channel, True))), [[1.0, 0.8, 0.0]], atol=1e-6
+        )
 
 
 def test_a_transparent_palette_entry_is_left_out(tmp_path):
@@ -147,13 +151,17 @@ def test_a_transparent_palette_entry_is_left_out(tmp_path):
     image.putpalette([0, 0, 0, 255, 255, 255])
     image.putpixel((1, 0), 1)
     image.save(tmp_path / "p.gif", transparency=1)
-    np.testing.assert_array_equal(read_kept(Mask(tmp_path / "p.gif", "alpha")), [[1.0, 0.0]])
+    np.testing.assert_array_equal(
+        read_kept(View(tmp_path / "p.gif", mask=Mask(tmp_path / "p.gif", "alpha"))), [[1.0, 0.0]]
+    )
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "F", "CMYK", "1"])
 def test_a_picture_without_alpha_is_opaque(tmp_path, mode):
     Image.new(mode, (3, 2)).save(tmp_path / "p.tif")
-    np.testing.assert_array_equal(read_kept(Mask(tmp_path / "p.tif", "alpha")), np.ones((2, 3)))
+    np.testing.assert_array_equal(
+        read_kept(View(tmp_path / "p.tif", mask=Mask(tmp_path / "p.tif", "alpha"))), np.ones((2, 3))
+    )
 
 
 def test_alpha_is_turned_upright(tmp_path):
@@ -162,4 +170,7 @@ def test_alpha_is_turned_upright(tmp_path):
     Image.fromarray(np.dstack([np.zeros((2, 3, 3), np.uint8), np.array([[0, 255, 255], [255] * 3], np.uint8)])).save(
         tmp_path / "p.png", exif=exif
     )
-    np.testing.assert_array_equal(read_kept(Mask(tmp_path / "p.png", "alpha")), [[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(
+        read_kept(View(tmp_path / "p.png", mask=Mask(tmp_path / "p.png", "alpha"))),
+        [[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]],
+    )
