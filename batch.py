@@ -5,11 +5,12 @@ Where Blender is a Python module, `python batch.py --images …` does the same, 
 and hands over to `operators.command`; `--help` tells the rest.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
-import shutil
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -41,9 +42,19 @@ def end(code: int) -> None:
 
     for thread in set(threading.enumerate()) - {threading.current_thread()}:
         thread.join(PATIENCE)  # they remove what the worker's process put aside
-    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)
+    remove_session_folder(Path(bpy.app.tempdir))
     sys.stderr.flush()
     os._exit(code)
+
+
+def remove_session_folder(folder: Path) -> None:
+    """Remove the empty folder that Blender makes for each of its sessions, and no other.
+
+    Where Blender cannot make one, it uses the folder for everybody's temporary files itself.
+    """
+    with contextlib.suppress(OSError):
+        if folder.name.startswith("blender_") and not folder.samefile(tempfile.gettempdir()):
+            folder.rmdir()  # refuses what is not empty
 
 
 if __name__ == "__main__":

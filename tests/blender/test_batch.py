@@ -317,3 +317,32 @@ def test_a_blend_that_cannot_be_written_leaves_nothing(folder, make_reconstructi
     with pytest.raises(StorageError, match=r"place\.blend"):
         command.write([built], folder / "place.blend")
     assert names(folder) == ["place.blend"]
+
+
+@pytest.fixture
+def full_folder(tmp_path):
+    """Make a folder with a file in which no folder can be made: without the right to, or without the room where root
+    has every right."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    if sys.platform == "win32":
+        pytest.skip("Windows knows no folder that its owner may not write to")
+    if os.geteuid() != 0:
+        folder.chmod(0o500)
+        yield folder
+        folder.chmod(0o700)
+        return
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=2", "tmpfs", str(folder)]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("this system lets no disk be mounted")
+    (folder / "thesis.txt").write_text("years of work")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_what_is_in_the_folder_for_temporary_files_stays_where_blender_has_none_of_its_own(batch, full_folder):
+    done = batch("--help", TMPDIR=str(full_folder))
+    assert done.returncode == 0, done.stderr
+    assert names(full_folder) == ["thesis.txt"]
+    assert (full_folder / "thesis.txt").read_text() == "years of work"
