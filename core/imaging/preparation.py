@@ -20,7 +20,7 @@ from ..errors import ImageError
 from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, View
 from .copies import write_copy
 from .distortion import scaled, straighten
-from .reading import check_pictures, pixel_count, read_kept, read_picture
+from .reading import Picture, check_pictures, pixel_count, read_kept, read_picture
 from .resizing import average, resize_area, resize_cubic
 from .threads import in_order
 
@@ -45,6 +45,8 @@ class PreparedView:
     """The view's picture, or a copy of it where Blender would show it differently."""
     mask: BoolArray | None = None
     """[H, W] True where the view's mask leaves the picture out. None: nothing is."""
+    note: str | None = None
+    """What of the view's file is not used, as `flaws.remarks` takes it. None: all of it is."""
 
 
 def prepare_views(
@@ -111,8 +113,8 @@ def _pixels_held(view: View) -> int:
 
 def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) -> PreparedView:
     picture = read_picture(view.path)
-    pixels = picture.pixels if view.distortion is None else _straightened(picture.pixels, view.distortion)
-    height, width = pixels.shape[:2]
+    width, height = picture.size
+    pixels = picture.pixels if view.distortion is None else _straightened(picture, view.distortion)
     bounded, whole = model_sizes((width, height), resolution, patch_size)
     model_from_source = np.diag((whole[0] / width, whole[1] / height, 1.0))
     given, focal = view.image_from_camera, picture.focal_length
@@ -126,11 +128,14 @@ def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) 
         exif_image_from_camera=None if exif is None else model_from_source @ exif,
         texture=write_copy(pixels, view.path, copies, view.distortion) if copies and needs_copy else view.path,
         mask=_left_out(view, (width, height), whole),
+        note=picture.note,
     )
 
 
-def _straightened(pixels: ByteArray, distortion: Distortion) -> ByteArray:
-    return np.clip(np.rint(straighten(pixels, distortion)), 0, 255).astype(np.uint8)
+def _straightened(picture: Picture, distortion: Distortion) -> ByteArray:
+    height, width = picture.pixels.shape[:2]
+    lens = scaled(distortion, width / picture.size[0], height / picture.size[1])
+    return np.clip(np.rint(straighten(picture.pixels, lens)), 0, 255).astype(np.uint8)
 
 
 def _left_out(view: View, source: Size, model: Size) -> BoolArray | None:

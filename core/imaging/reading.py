@@ -3,51 +3,37 @@
 Whatever a file holds, `read_picture` gives [H, W, 3] uint8 in sRGB:
 
 * EXIF rotation and mirroring are applied. (The official code forgets them.)
+* Camera raw files are developed, each in the same way (`raw`).
 * Alpha is dropped and palettes are resolved, as the official `convert("RGB")` does.
 * 16-bit samples are scaled to 8 bits by taking the high byte, floats are clipped to 0..1 and taken as sRGB.
 * An embedded colour profile is converted to sRGB; without one, pixels are taken to be sRGB already.
-* Of several frames or pages the first counts.
+* Of several frames or pages the first counts, of HEIF the primary image; `Picture.note` says so.
+* Images of more pixels than `opening.MOST_WHOLE` are read coarser; `Picture.size` stays the file's own.
 
 The files themselves are never written.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import math
-import struct
 import warnings
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from ..errors import ImageError
 from ..types import ByteArray, FloatArray, Mask, OnProgress
-from .flaws import UnreadableError, complaint, refuse_non_files
+from .colours import is_wide, srgb_from_wide
+from .flaws import UnreadableError, complaint
+from .opening import note_of, opened, reduced
 from .threads import in_order
 
-# Only formats that Pillow decodes itself: EPS, for one, would start another program.
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI")
 _BLENDER_FORMATS = frozenset({"JPEG", "MPO", "PNG", "TIFF", "WEBP", "JPEG2000", "BMP", "TGA"})
 _PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
-# What Pillow's decoders let through on damaged files, beside the OSError they promise.
-_DECODING_ERRORS = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-    struct.error,
-    zlib.error,
-)
 _STRIP = 64  # rows, which stay in the processor's cache
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of sRGB's primaries, ITU-R BT.709
 _FILM_DIAGONAL = math.hypot(36.0, 24.0)  # millimetres, of the 35 mm film that EXIF's equivalent focal length refers to
@@ -58,11 +44,15 @@ class Picture:
     """A picture as everything after this module sees it, with what its file says beside the pixels."""
 
     pixels: ByteArray
-    """[H, W, 3] upright, sRGB; not to be written to."""
+    """[H, W, 3] upright, sRGB; not to be written to. Of a very large image, coarser than `size`."""
+    size: tuple[int, int]
+    """(width, height) upright, source pixels; `pixels` cover exactly the same."""
     focal_length: float | None
     """fx = fy in source pixels, from EXIF; None where the file does not tell."""
     needs_copy: bool
     """Blender would show the file differently from `pixels`, so a texture needs `copies.write_copy`."""
+    note: str | None = None
+    """What of the file is not used, as `flaws.remarks` takes it. None: all of it is."""
 
 
 def check_pictures(
@@ -95,14 +85,15 @@ def read_picture(path: Path) -> Picture:
         ImageError: The file is missing, broken or of an unknown kind.
     """
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
+            size = _upright_size(image)
             needs_copy = _needs_copy(image)
             focal_length = _focal_length(image)
-            ImageOps.exif_transpose(image, in_place=True)
-            pixels = _pixels(_as_srgb(image))
+            pixels = _pixels(_as_srgb(_upright(image)))
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
-    return Picture(pixels, focal_length, needs_copy)
+    needs_copy = needs_copy or size != pixels.shape[1::-1]
+    return Picture(pixels, size, focal_length, needs_copy, note_of(path))
 
 
 def read_kept(mask: Mask) -> FloatArray:
@@ -112,7 +103,7 @@ def read_kept(mask: Mask) -> FloatArray:
         mask: The mask; a picture without an alpha channel is opaque.
 
     Returns:
-        [H, W] float32 in 0..1, upright.
+        [H, W] float32 in 0..1, upright; of a very large mask, fewer pixels than it has.
 
     Raises:
         ImageError: The file is missing, broken or of an unknown kind.
@@ -126,11 +117,11 @@ def read_kept(mask: Mask) -> FloatArray:
 
 def _read_alpha(path: Path) -> FloatArray:
     try:
-        with _opened(path) as image:
-            ImageOps.exif_transpose(image, in_place=True)
-            if not image.has_transparency_data:
-                return np.ones(image.size[::-1], np.float32)
-            return np.asarray(image.convert("RGBA").getchannel("A"), np.float32) / np.float32(255.0)
+        with opened(path) as image:
+            upright = _upright(image)
+            if not upright.has_transparency_data:
+                return np.ones(upright.size[::-1], np.float32)
+            return np.asarray(upright.convert("RGBA").getchannel("A"), np.float32) / np.float32(255.0)
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
 
@@ -142,11 +133,15 @@ def upright_size(path: Path) -> tuple[int, int]:
         ImageError: The file is missing, broken or of an unknown kind.
     """
     try:
-        with warnings.catch_warnings(action="ignore"), _opened(path) as image:
-            width, height = image.size
-            is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+        with warnings.catch_warnings(action="ignore"), opened(path) as image:
+            return _upright_size(image)
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
     return (height, width) if is_turned else (width, height)
 
 
@@ -166,37 +161,12 @@ def same_shape(first: Sequence[float], second: Sequence[float]) -> bool:
 def _flaw(path: Path) -> str | None:
     """What keeps the picture from being read, or None."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             image.draft("L", (1, 1))  # JPEG decodes eight times smaller, but still to the last byte
             image.load()
     except UnreadableError as flaw:
         return str(flaw)
     return None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture and turn every failure of its decoder, until it is closed, into `UnreadableError`."""
-    try:
-        refuse_non_files(path)
-        with Image.open(path, formats=_formats()) as image:
-            yield image
-    except Image.DecompressionBombError as error:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise UnreadableError(f"has more than {limit} million pixels") from error
-    except UnidentifiedImageError as error:
-        raise UnreadableError("is not a picture of a known kind") from error
-    except _DECODING_ERRORS as error:
-        # Only the system's own errors, such as a missing permission, have a number.
-        system = isinstance(error, OSError) and error.errno is not None and error.strerror
-        raise UnreadableError(f"cannot be opened ({system})" if system else "is cut off or damaged") from error
-
-
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    """The formats this Pillow has of those we read."""
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _focal_length(image: Image.Image) -> float | None:
@@ -225,13 +195,38 @@ def _needs_copy(image: Image.Image) -> bool:
     return not plain or rotated or _profile(image) is not None
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Decode an image, a very large one smaller, and turn it as EXIF says."""
+    upright = reduced(image)
+    ImageOps.exif_transpose(upright, in_place=True)
+    return upright
+
+
 def _as_srgb(image: Image.Image) -> Image.Image:
     """Convert any mode and profile to 8-bit sRGB."""
     profile = _profile(image)
     image = _eight_bits(image)
     if profile is not None:
         return _through_profile(image, profile)
+    if (code_points := _code_points(image)) is not None:
+        return _through_code_points(image, *code_points)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _code_points(image: Image.Image) -> tuple[int, int] | None:
+    """Return the primaries and transfer function (ISO/IEC 23091-2) of HEIF's nclx colours, where not those of sRGB."""
+    told = image.info.get("nclx_profile") or {}
+    points = told.get("color_primaries", 2), told.get("transfer_characteristics", 2)  # 2: unspecified
+    return points if is_wide(*points) else None
+
+
+def _through_code_points(image: Image.Image, primaries: int, transfer: int) -> Image.Image:
+    """Convert in strips: light is counted in floats."""
+    pixels = _pixels(image.convert("RGB"))
+    for top in range(0, len(pixels), _STRIP):
+        strip = pixels[top : top + _STRIP]
+        strip[:] = srgb_from_wide(strip.astype(np.uint16) * np.uint16(257), primaries, transfer)
+    return Image.fromarray(pixels)
 
 
 def _pixels(image: Image.Image) -> ByteArray:
