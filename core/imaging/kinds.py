@@ -10,6 +10,7 @@ mp4ra.org, HEIF's in ISO/IEC 23008-12, DNG's tag 50706 in Adobe's Digital Negati
 from __future__ import annotations
 
 import functools
+import re
 import stat
 import struct
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ RAW_SUFFIXES: Final = frozenset(
 """Lower-case suffixes of camera raw files."""
 IMAGE_SUFFIXES: Final = RAW_SUFFIXES | {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k", ".j2c"),
-    *(".bmp", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".pbm", ".psd", ".sgi", ".rgb", ".rgba"),
+    *(".bmp", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".pbm", ".pfm", ".psd", ".sgi", ".rgb", ".rgba"),
     *(".heic", ".heif", ".hif"),
 }
 """Lower-case suffixes of images that the worker reads."""
@@ -53,7 +54,7 @@ _STARTS: Final[Mapping[bytes, str]] = {
     b"\x76\x2f\x31\x01": "EXR",
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
     b"\xff\x4f\xff\x51": "JPEG2000",
-    b"\x01\xda": "SGI",
+    **{bytes((1, 0xDA, packed, width)): "SGI" for packed in (0, 1) for width in (1, 2)},
     b"FUJIFILMCCD-RAW": "RAW",
     b"IIU\0": "RAW",  # Panasonic
     b"IIRO": "RAW",  # Olympus
@@ -79,6 +80,7 @@ _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _QUICKTIME_BOXES: Final = frozenset({b"moov", b"mdat", b"wide", b"pnot"})
 """What a QuickTime file from before `ftyp` starts with."""
 _BMP_HEADERS: Final = frozenset({12, 40, 52, 56, 64, 108, 124})
+_NETPBM: Final = re.compile(rb"P[1-6f]\s+[#\d]")
 _DNG_VERSION: Final = 50706
 
 
@@ -133,9 +135,9 @@ def _from_structure(head: bytes) -> str | None:
         return {b"WEBP": "WEBP", b"AVI ": "AVI"}.get(head[8:12])
     if head[4:8] == b"ftyp":
         return _from_brands(head)
-    if head[4:8] in _QUICKTIME_BOXES:
+    if head[4:8] in _QUICKTIME_BOXES and head[:1] < b" ":  # not in the middle of a text
         return "MP4"
-    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+    if _NETPBM.match(head):
         return "PPM"
     if head[:2] == b"BM" and len(head) >= 18 and struct.unpack("<I", head[14:18])[0] in _BMP_HEADERS:
         return "BMP"

@@ -86,9 +86,9 @@ def reduced(image: Image.Image) -> Image.Image:
     part = round(width / image.size[0])
     if image.mode in {"1", "P", "PA"}:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    # Blocks of pixels at the right and bottom may reach beyond the image: they count in part.
+    # Blocks of decoded pixels at the right and bottom may reach beyond the image.
     covered = (min(width / part, image.size[0]), min(height / part, image.size[1]))
-    smaller = image.resize(size, Image.Resampling.BOX, box=(0, 0, *covered))
+    smaller = image.resize(size, Image.Resampling.HAMMING, box=(0, 0, *covered))
     orientation = image.getexif().get(ExifTags.Base.Orientation)
     if orientation in range(2, 9):  # a TIFF's goes with its directory
         exif = Image.Exif()

@@ -141,6 +141,8 @@ def upright_size(path: Path) -> tuple[int, int]:
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
+    if (tags := getattr(image, "tag_v2", None)) is not None:  # Pillow has turned a TIFF's size already
+        width, height = tags.get(ExifTags.Base.ImageWidth, width), tags.get(ExifTags.Base.ImageLength, height)
     is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
     return (height, width) if is_turned else (width, height)
 
