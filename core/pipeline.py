@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .assembly import assemble, known_cameras, pose_tokens
+from .imaging.flaws import remarks
 from .imaging.inputs import Inputs, gather
 from .imaging.preparation import PreparedView, prepare_views
 from .types import FloatArray, OnProgress, Progress, Reconstruction, Request, View
@@ -114,7 +115,10 @@ def _run(
     metric = config.is_metric and not config.has_poses
     result = assemble(request, prepared, textures, prediction, canonical_metric=metric)
     unchecked = resolution_warnings(config, request.resolution or config.resolution)
-    warnings = [*unchecked, *prediction.warnings, *result.facts["warnings"]]
+    notes = remarks(
+        (asked.path, view.unused) for asked, view in zip(request.views, prepared, strict=True) if view.unused
+    )
+    warnings = [*notes, *unchecked, *prediction.warnings, *result.facts["warnings"]]
     seconds = round(time.monotonic() - started, 3)
     told = {"warnings": warnings, "seconds": seconds, "licence": config.licence}
     return replace(result, facts={**result.facts, **told})

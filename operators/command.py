@@ -23,6 +23,7 @@ from ..core.errors import CancelledError, ImageToSceneError, StorageError
 from ..core.storage import save
 from ..core.types import Progress, Reconstruction, View
 from . import models
+from .accounting import account
 from .arguments import build_options_from, check_targets, parse, placement_from, request_from
 from .context import scene_of
 from .given_cameras import views_with_cameras
@@ -124,7 +125,7 @@ def run(arguments: Namespace) -> dict[str, Any]:
     reconstructions = running.reconstructions()
     saved = _save(reconstructions, arguments.save_reconstruction)
     write(built, arguments.output)
-    warnings = [*running.warnings, *(text for item in built for text in item.warnings)]
+    warnings = [*given.warnings, *running.warnings, *(text for item in built for text in item.warnings)]
     for text in warnings:
         _say(f"warning: {text}")
     return {
@@ -132,6 +133,7 @@ def run(arguments: Namespace) -> dict[str, Any]:
         "output": str(arguments.output),
         "reconstructions": [str(folder) for folder in saved],
         **_facts(reconstructions),
+        "inputs": account(given, reconstructions),
         "seconds": round(time.monotonic() - started, 3),
         "warnings": warnings,
     }
@@ -171,8 +173,8 @@ def inputs_from(arguments: Namespace) -> Inputs:
     Raises:
         ImageToSceneError: An entry gives no picture, or a camera cannot be used.
     """
-    items = items_from(arguments, scene_rate(scene_of(bpy.context)))
-    given = views_from(items, bpy.context)
+    found = items_from(arguments, scene_rate(scene_of(bpy.context)))
+    given = replace(views_from(found.items, bpy.context), left_out=found.left_out, warnings=found.warnings)
     if arguments.images is None:
         return replace(given, without_camera=())  # they are in another file than the one that is written
     if arguments.cameras is None:

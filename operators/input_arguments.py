@@ -52,8 +52,8 @@ def add_inputs(parser: ArgumentParser) -> None:
     )
 
 
-def items_from(arguments: Namespace, rate: float) -> list[Item]:
-    """List what goes in.
+def items_from(arguments: Namespace, rate: float) -> files.Found:
+    """List what goes in, and what is left out.
 
     Args:
         arguments: As parsed.
@@ -66,18 +66,20 @@ def items_from(arguments: Namespace, rate: float) -> list[Item]:
     """
     chooses = any(value is not None for value in (arguments.frames, arguments.every, arguments.count))
     if arguments.images is None:
-        return _camera_items(arguments)
+        return files.Found(tuple(_camera_items(arguments)))
     numbered = arguments.numbered or ("auto" if chooses else "pictures")
     found = files.find(_paths(arguments.images), cast("files.Numbered", numbered.upper()))
     if found.refused:
         raise ImageError(f"No picture or movie that can be read: {', '.join(found.refused)}.")
+    if not found.items:
+        raise ImageError(f"No picture or movie can be used. {' '.join(found.warnings)}")
     if chooses and not any(item.kind in CLIPS for item in found.items):
         raise UsageError(
             "--frames, --every and --count choose frames of clips, and --images names none; with --numbered sequence "
             "numbered pictures are one"
         )
     items = [replace(item, **_choice(item, arguments, rate), **_lens_of(arguments)) for item in found.items]
-    return _with_masks(items, arguments.masks)
+    return replace(found, items=tuple(_with_masks(items, arguments.masks)))
 
 
 def _camera_items(arguments: Namespace) -> list[Item]:

@@ -9,6 +9,7 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
 
 from ..core.errors import ImageToSceneError
+from ..core.imaging.kinds import RAW_SUFFIXES
 from ..core.names import readable
 from .context import Outcome, manager_of, scene_of, settings_of
 from .inputs import Item, cameras, files
@@ -22,8 +23,19 @@ NUMBERED: Final = (
     ("PICTURES", "Separate Pictures", "Every file is a picture of its own"),
     ("SEQUENCE", "Image Sequence", "Numbered pictures are one sequence; a single one stands for all of its folder"),
 )
+GLOB_LENGTH: Final = 255
+"""Letters that the file browser has for patterns."""
 NAMED: Final = 5
 """Refused files that a report names one by one."""
+
+
+def _glob() -> str:
+    """List patterns of what the file browser is to show beside Blender's own images and movies, as far as they fit."""
+    unknown = files.SUFFIXES - bpy.path.extensions_image - bpy.path.extensions_movie
+    patterns = [f"*{suffix}" for suffix in sorted(unknown, key=lambda suffix: (suffix in RAW_SUFFIXES, suffix))]
+    while len(";".join(patterns)) > GLOB_LENGTH:
+        patterns.pop()
+    return ";".join(patterns)
 
 
 class AddsFiles:
@@ -45,6 +57,8 @@ class AddsFiles:
             return {"CANCELLED"}
         if found.refused:
             self.report({"WARNING"}, _refusal(found.refused))  # type: ignore[attr-defined]
+        for warning in found.warnings:
+            self.report({"WARNING"}, warning)  # type: ignore[attr-defined]
         append(settings_of(context), found.items)
         return {"FINISHED"} if found.items else {"CANCELLED"}
 
@@ -52,6 +66,7 @@ class AddsFiles:
 class ChoosesFiles(AddsFiles):
     """What the file browser and a drop fill in."""
 
+    filter_glob: StringProperty(default=_glob(), options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     filter_movie: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]

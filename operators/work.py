@@ -15,11 +15,12 @@ import bpy
 from ..core.errors import CancelledError, ImageToSceneError
 from ..core.names import readable
 from ..core.types import Progress, Reconstruction, Request
+from .accounting import sentence
 from .context import Outcome, manager_of
 from .memory import remember_folder, remember_request
 from .scene import BuildOptions, BuildSteps, BuiltScene, Plan, Shelf, build_steps
 from .scene.placement import Placement, apply_placement
-from .session import POINTS_KEY, Task, session
+from .session import POINTS_KEY, Run, Task, session
 
 log = logging.getLogger(__name__)
 
@@ -198,6 +199,8 @@ class SteppedOperator:
         warnings = self._task.warnings if self._task is not None else []
         for warning in (*warnings, *(text for item in built for text in item.warnings)):
             self.report({"WARNING"}, readable(warning))  # type: ignore[attr-defined]
+        if isinstance(self._task, Run) and (text := sentence(self._task.reconstructions())):
+            self.report({"INFO"}, text)  # type: ignore[attr-defined]
 
     def _end(self, context: bpy.types.Context, outcome: Outcome) -> Outcome:
         """The one way out: the task and the status line go."""

@@ -15,6 +15,8 @@ PACKAGES = {
     "huggingface-hub": "huggingface_hub",
     "numpy": "numpy",
     "pillow": "PIL",
+    "pillow-heif": "pillow_heif",
+    "rawpy": "rawpy",
     "safetensors": "safetensors",
 }
 TORCH = """

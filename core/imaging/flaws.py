@@ -1,14 +1,16 @@
-"""What keeps a file from being read, and the one sentence that names every such file."""
+"""What keeps a file from being read as a whole or in part, and the sentences that name every such file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..names import readable
 from .kinds import is_movie
 
 _PICTURES = "JPEG, PNG, TIFF or WebP pictures"
 _MOVIES = "MP4, MOV, MKV or WebM movies"
+_NAMED = 5
 
 
 class UnreadableError(Exception):
@@ -45,3 +47,21 @@ def complaint(flaws: Mapping[Path, str]) -> str:
     those = "it" if len(flaws) == 1 else "them"
     count = f"One {kind}" if len(flaws) == 1 else f"{len(flaws)} {kind}s"
     return f"{count} cannot be read: {each}; replace {those} with {better} or leave {those} out."
+
+
+def remarks(notes: Iterable[tuple[Path, str]]) -> list[str]:
+    """Write a sentence for each remark, with the names of all files that it is true of.
+
+    Args:
+        notes: Files, which may come several times, with clauses that fit one file and several.
+    """
+    names: dict[str, dict[str, None]] = {}
+    for path, note in notes:
+        names.setdefault(note, {})[readable(path.name)] = None
+    return [f"{listed(list(group))}: {note}." for note, group in names.items()]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name a few files and count the others."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"

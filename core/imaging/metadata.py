@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 
 from ..types import FloatArray
 from . import xmp
+from .opening import reduced
 
 FILM_DIAGONAL: Final = math.hypot(36.0, 24.0)
 """Millimetres, of the 35 mm film that equivalent focal lengths refer to."""
@@ -145,12 +146,14 @@ def turns(image: Image.Image, *, as_stored: bool) -> bool:
 
 
 def laid(image: Image.Image, *, as_stored: bool = False) -> Image.Image:
-    """Return an image upright, or as its file stores it, which is how Blender shows it."""
+    """Return an image decoded and upright, or as its file stores it, which is how Blender shows it."""
     orientation = orientation_of(image)
     is_upright = image.format == "TIFF"  # Pillow turns these while it decodes them
-    if as_stored and image.format not in CONTAINER_TURNS:
-        return _turned(image, _TURNED_BACK.get(orientation)) if is_upright else image
-    return image if is_upright else _turned(image, _TURNS.get(orientation))
+    comes_as_stored = as_stored and image.format not in CONTAINER_TURNS
+    decoded = reduced(image)
+    if comes_as_stored:
+        return _turned(decoded, _TURNED_BACK.get(orientation)) if is_upright else decoded
+    return decoded if is_upright else _turned(decoded, _TURNS.get(orientation))
 
 
 def turned_like(pixels: FloatArray, image: Image.Image) -> FloatArray:

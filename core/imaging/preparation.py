@@ -20,7 +20,7 @@ from ..errors import ImageError
 from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, View
 from .copies import write_copy
 from .distortion import scaled, straighten
-from .reading import check_pictures, pixel_count, read_kept, read_picture
+from .reading import Picture, check_pictures, pixel_count, read_kept, read_picture
 from .resizing import average, resize_area, resize_cubic
 from .threads import in_order
 
@@ -50,6 +50,8 @@ class PreparedView:
     lens_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """See `metadata.Metadata`."""
+    unused: str | None = None
+    """What of the view's file is not used, as `flaws.remarks` takes it. None: all of it is."""
 
 
 def prepare_views(
@@ -116,8 +118,8 @@ def _pixels_held(view: View) -> int:
 
 def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) -> PreparedView:
     picture = read_picture(view.path, as_stored=view.as_stored)
-    pixels = picture.pixels if view.distortion is None else _straightened(picture.pixels, view.distortion)
-    height, width = pixels.shape[:2]
+    width, height = picture.size
+    pixels = picture.pixels if view.distortion is None else _straightened(picture, view.distortion)
     bounded, whole = model_sizes((width, height), resolution, patch_size)
     model_from_source = np.diag((whole[0] / width, whole[1] / height, 1.0))
     given, focal = view.image_from_camera, picture.focal_length
@@ -134,11 +136,14 @@ def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) 
         up=picture.up,
         lens_notes=picture.lens_notes,
         notes=picture.notes,
+        unused=picture.unused,
     )
 
 
-def _straightened(pixels: ByteArray, distortion: Distortion) -> ByteArray:
-    return np.clip(np.rint(straighten(pixels, distortion)), 0, 255).astype(np.uint8)
+def _straightened(picture: Picture, distortion: Distortion) -> ByteArray:
+    height, width = picture.pixels.shape[:2]
+    lens = scaled(distortion, width / picture.size[0], height / picture.size[1])
+    return np.clip(np.rint(straighten(picture.pixels, lens)), 0, 255).astype(np.uint8)
 
 
 def _left_out(view: View, source: Size, model: Size) -> BoolArray | None:

@@ -3,52 +3,39 @@
 Whatever a file holds, `read_picture` gives [H, W, 3] uint8 in sRGB:
 
 * EXIF rotation and mirroring are applied. (The official code forgets them.)
+* Camera raw files are developed, each in the same way (`raw`).
 * Alpha is dropped and palettes are resolved, as the official `convert("RGB")` does.
 * 16-bit samples are scaled to 8 bits by taking the high byte, floats are clipped to 0..1 and taken as sRGB.
 * An embedded colour profile is converted to sRGB; without one, pixels are taken to be sRGB already.
-* Of several frames or pages the first counts.
+* Of several frames or pages the first counts, of HEIF the primary image; `Picture.unused` says so.
+* Images of more pixels than `opening.MOST_WHOLE` are read coarser; `Picture.size` stays the file's own.
 
 The files themselves are never written.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import math
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms
 
 from ..errors import ImageError
 from ..types import ByteArray, FloatArray, OnProgress, View
 from . import metadata
-from .flaws import UnreadableError, complaint, refuse_non_files
+from .colours import is_wide, srgb_from_wide
+from .flaws import UnreadableError, complaint
+from .opening import note_of, opened
 from .threads import in_order
 
-# Only formats that Pillow decodes itself: EPS, for one, would start another program.
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI")
 _BLENDER_FORMATS = frozenset({"JPEG", "MPO", "PNG", "TIFF", "WEBP", "JPEG2000", "BMP", "TGA"})
 _PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
-# What Pillow's decoders let through on damaged files, beside the OSError they promise.
-_DECODING_ERRORS = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-    struct.error,
-    zlib.error,
-)
 _STRIP = 64  # rows, which stay in the processor's cache
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of sRGB's primaries, ITU-R BT.709
 
@@ -58,7 +45,9 @@ class Picture:
     """A picture as everything after this module sees it, with what its file says beside the pixels."""
 
     pixels: ByteArray
-    """[H, W, 3] upright, sRGB; not to be written to."""
+    """[H, W, 3] upright, sRGB; not to be written to. Of a very large image, coarser than `size`."""
+    size: tuple[int, int]
+    """(width, height) upright, source pixels; `pixels` cover exactly the same."""
     focal_length: float | None
     """fx = fy in source pixels, from the file's metadata; None where it does not tell."""
     needs_copy: bool
@@ -68,6 +57,8 @@ class Picture:
     lens_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """See `metadata.Metadata`."""
+    unused: str | None = None
+    """What of the file is not used, as `flaws.remarks` takes it. None: all of it is."""
 
 
 def check_pictures(
@@ -103,10 +94,20 @@ def read_picture(path: Path, *, as_stored: bool = False) -> Picture:
     with _read(path) as image:
         found = metadata.read(image, as_stored=as_stored)
         _refuse_panoramas(found)
+        size = metadata.size_of(image, as_stored=as_stored)
         needs_copy = _needs_copy(image) or metadata.turns(image, as_stored=as_stored)
         pixels = _pixels(_as_srgb(metadata.laid(image, as_stored=as_stored)))
-    focal_length = None if found.focal_length is None else found.focal_length * math.hypot(*pixels.shape[:2])
-    return Picture(pixels, focal_length, needs_copy, found.up, found.lens_notes, found.notes)
+    focal_length = None if found.focal_length is None else found.focal_length * math.hypot(*size)
+    return Picture(
+        pixels=pixels,
+        size=size,
+        focal_length=focal_length,
+        needs_copy=needs_copy or size != pixels.shape[1::-1],
+        up=found.up,
+        lens_notes=found.lens_notes,
+        notes=found.notes,
+        unused=note_of(path),
+    )
 
 
 def _refuse_panoramas(found: metadata.Metadata) -> None:
@@ -121,7 +122,7 @@ def read_kept(view: View) -> FloatArray:
         view: A view with a mask; a picture without an alpha channel is opaque.
 
     Returns:
-        [H, W] float32 in 0..1, lying as the view's picture does.
+        [H, W] float32 in 0..1, lying as the view's picture does; of a very large mask, fewer pixels than it has.
 
     Raises:
         ImageError: A file is missing, broken or of an unknown kind.
@@ -150,7 +151,7 @@ def _read_alpha(path: Path, *, as_stored: bool) -> FloatArray:
 def _read(path: Path) -> Iterator[Image.Image]:
     """Open a picture and turn every failure of its decoder, until it is closed, into an error that names it."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             yield image
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
@@ -182,38 +183,13 @@ def same_shape(first: Sequence[float], second: Sequence[float]) -> bool:
 def _flaw(path: Path) -> str | None:
     """What keeps the picture from being read, or None."""
     try:
-        with _opened(path) as image:
+        with opened(path) as image:
             _refuse_panoramas(metadata.read(image))
             image.draft("L", (1, 1))  # JPEG decodes eight times smaller, but still to the last byte
             image.load()
     except UnreadableError as flaw:
         return str(flaw)
     return None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture and turn every failure of its decoder, until it is closed, into `UnreadableError`."""
-    try:
-        refuse_non_files(path)
-        with Image.open(path, formats=_formats()) as image:
-            yield image
-    except Image.DecompressionBombError as error:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise UnreadableError(f"has more than {limit} million pixels") from error
-    except UnidentifiedImageError as error:
-        raise UnreadableError("is not a picture of a known kind") from error
-    except _DECODING_ERRORS as error:
-        # Only the system's own errors, such as a missing permission, have a number.
-        system = isinstance(error, OSError) and error.errno is not None and error.strerror
-        raise UnreadableError(f"cannot be opened ({system})" if system else "is cut off or damaged") from error
-
-
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    """The formats this Pillow has of those we read."""
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _needs_copy(image: Image.Image) -> bool:
@@ -231,7 +207,25 @@ def _as_srgb(image: Image.Image) -> Image.Image:
     image = _eight_bits(image)
     if profile is not None:
         return _through_profile(image, profile)
+    if (code_points := _code_points(image)) is not None:
+        return _through_code_points(image, *code_points)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _code_points(image: Image.Image) -> tuple[int, int] | None:
+    """Return the primaries and transfer function (ISO/IEC 23091-2) of HEIF's nclx colours, where not those of sRGB."""
+    told = image.info.get("nclx_profile") or {}
+    points = told.get("color_primaries", 2), told.get("transfer_characteristics", 2)  # 2: unspecified
+    return points if is_wide(*points) else None
+
+
+def _through_code_points(image: Image.Image, primaries: int, transfer: int) -> Image.Image:
+    """Convert in strips: light is counted in floats."""
+    pixels = _pixels(image.convert("RGB"))
+    for top in range(0, len(pixels), _STRIP):
+        strip = pixels[top : top + _STRIP]
+        strip[:] = srgb_from_wide(strip.astype(np.uint16) * np.uint16(257), primaries, transfer)
+    return Image.fromarray(pixels)
 
 
 def _pixels(image: Image.Image) -> ByteArray:

@@ -1,9 +1,10 @@
 """From the picture list to views: one module a kind of entry.
 
-`item` what an entry holds; `files` pictures from folders, drops and patterns; `clips` movies and sequences; `images`
-images of the file; `cameras` cameras of the scene, `backgrounds` and `tracking` their pictures, `stage` where other
-frames are looked at and rendered; `masks` and `lenses` what an entry may say besides. `views` is the way in, for the
-window and for the command line. How large an image is and which way up, the worker decides, which reads it.
+`item` what an entry holds; `files` pictures from folders, drops and patterns; `folders` what these bring and leave out;
+`clips` movies and sequences; `images` images of the file; `cameras` cameras of the scene, `backgrounds` and `tracking`
+their pictures, `stage` where other frames are looked at and rendered; `masks` and `lenses` what an entry may say
+besides. `views` is the way in, for the window and for the command line. How large an image is and which way up, the
+worker decides, which reads it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import bpy
 
 from ...core.errors import ImageError
-from ...core.types import View
+from ...core.types import LeftOut, View
 from ..context import scene_of
 from ..scene.clips import scene_rate
 from ..session import session
@@ -33,6 +34,10 @@ class Inputs:
     """Indices of views whose camera already stands in the scene."""
     clip_start: float = 1.0
     """Scene frame at which clips start: a view's frame is `clip_start + time · frames per second`."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What was chosen and gives no view."""
+    warnings: tuple[str, ...] = ()
+    """Sentences that say so."""
 
 
 def views(settings: Any, context: bpy.types.Context) -> Inputs:

@@ -1,6 +1,5 @@
 """Files and folders as entries of the list: what they are, in which order, and what is a sequence."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +9,20 @@ import bpy
 
 from ...core.errors import ImageError
 from ...core.imaging.headers import movie_shape, stored_size
-from ...core.imaging.kinds import MOVIE_SUFFIXES, is_movie
+from ...core.imaging.kinds import IMAGE_SUFFIXES, is_movie, kind_of
+from ...core.types import LeftOut
 from ..scene.clips import read_movie
 from . import clips
+from .folders import SUFFIXES, UNREADABLE, Passed, gathered, in_folder, natural, warnings_of
 from .item import Item
+
+__all__ = ["PICTURE_SUFFIXES", "SUFFIXES", "Found", "find", "in_folder", "natural", "size_of"]
 
 Numbered = Literal["AUTO", "PICTURES", "SEQUENCE"]
 """What numbered files are: AUTO decides by `MANY` and `DENSE`."""
 
-PICTURE_SUFFIXES: Final = frozenset(
-    {
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k", ".j2c"),
-        *(".bmp", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".pbm", ".psd", ".sgi", ".rgb", ".rgba"),
-    }
-)
+PICTURE_SUFFIXES: Final = IMAGE_SUFFIXES
 """Lower-case suffixes of pictures that the worker reads."""
-SUFFIXES: Final = PICTURE_SUFFIXES | MOVIE_SUFFIXES
 MANY: Final = 12
 """More numbered files than this become one sequence on their own account,"""
 DENSE: Final = 0.9
@@ -40,21 +37,26 @@ class Found:
     items: tuple[Item, ...]
     """In the order of the files, no file twice; a sequence where its first file was."""
     refused: tuple[str, ...] = ()
-    """Names of files that were asked for and are neither pictures nor movies that can be read."""
+    """Names of files that were named themselves and are neither pictures nor movies that can be read."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Files that are passed over."""
+    warnings: tuple[str, ...] = ()
+    """Sentences that say so, by kind and count."""
 
 
 def find(paths: Iterable[Path], numbered: Numbered = "AUTO") -> Found:
     """Sort files and the pictures and movies of folders into entries.
 
     Args:
-        paths: Files, which need not exist, and folders, of which the files that are neither are passed over.
+        paths: Files, which need not exist, and folders.
         numbered: What numbered pictures are.
 
     Raises:
         ImageError: A folder cannot be read, or has neither pictures nor movies.
     """
-    files = list(dict.fromkeys(file for path in paths for file in (in_folder(path) if path.is_dir() else [path])))
-    sequences = _sequences([file for file in files if file.suffix.lower() in PICTURE_SUFFIXES], numbered)
+    paths = list(paths)
+    files, passed = gathered(paths)
+    sequences = _sequences([file for file in files if kind_of(file) in {"image", "raw"}], numbered)
     items: dict[Path, Item] = {}
     refused = []
     for file in files:
@@ -62,30 +64,12 @@ def find(paths: Iterable[Path], numbered: Numbered = "AUTO") -> Found:
             item = sequences.get(file) or _item(file)
             items.setdefault(Path(item.path), item)
         except ImageError:
-            refused.append(file.name)
-    return Found(tuple(items.values()), tuple(refused))
-
-
-def in_folder(folder: Path) -> list[Path]:
-    """List the pictures and movies of a folder, not of those in it, in natural order.
-
-    Raises:
-        ImageError: It cannot be read, or has none.
-    """
-    try:
-        files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
-    except OSError as error:
-        raise ImageError(f'The folder "{folder}" cannot be read ({error.strerror}): choose another.') from error
-    visible = [path for path in files if not path.name.startswith(".")]  # macOS keeps ._a.jpg beside a.jpg
-    if not visible:
-        raise ImageError(f'The folder "{folder}" has no pictures or movies in it: choose another.')
-    return sorted(visible, key=natural)
-
-
-def natural(path: Path) -> tuple[object, ...]:
-    """Return a key that sorts img before img2 before img10, and upper case beside lower case."""
-    words = re.split(r"(\d+)", path.stem.casefold())
-    return str(path.parent), [int(word) if index % 2 else word for index, word in enumerate(words)], path.name
+            if file in paths:
+                refused.append(file.name)
+            else:
+                passed.append(Passed(file, UNREADABLE))
+    left_out = tuple(item.left_out for item in passed)
+    return Found(tuple(items.values()), tuple(refused), left_out, tuple(warnings_of(passed)))
 
 
 def movie_item(path: Path) -> Item:
@@ -146,7 +130,7 @@ def _item(path: Path) -> Item:
     """Make an entry of one file; one that is neither a picture nor a readable movie is refused."""
     if is_movie(path):
         return movie_item(path)
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
+    if kind_of(path) is None:
         raise ImageError(f'"{path}" is neither a picture nor a movie that can be read.')
     return Item(path.name, path=str(path))
 

@@ -246,7 +246,7 @@ def items(folder, images, *words):
     """Entries of a command line with those pictures and further words."""
     named = [str(folder / image) for image in images.split()]
     given = arguments.parse(["--images", *named, "--output", "b.glb", *words], io.StringIO(), "test")
-    return input_arguments.items_from(given, rate=24.0)
+    return input_arguments.items_from(given, rate=24.0).items
 
 
 def touch(folder, *names):

@@ -19,6 +19,8 @@ PACKAGES: Final = {
     "huggingface_hub": "huggingface-hub",
     "numpy": "numpy",
     "PIL": "pillow",
+    "pillow_heif": "pillow-heif",
+    "rawpy": "rawpy",
     "safetensors": "safetensors",
     "torch": "torch",
 }

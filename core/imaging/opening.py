@@ -1,0 +1,150 @@
+"""Image files of every kind as Pillow images, recognised by their content.
+
+What comes out has the file's own orientation, colours and bits: `reading` settles these. HEIF comes upright, as its
+container says, and camera raw files come developed (`raw`). Very large images are decoded smaller.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, UnidentifiedImageError
+
+from . import raw
+from .flaws import UnreadableError, refuse_non_files
+from .kinds import content_of, kind_of
+
+MOST_PIXELS: Final = 500_000_000
+"""Pixels of an image that is read at all: Pillow takes 4 bytes for each, and as many again at the widest."""
+MOST_WHOLE: Final = 180_000_000
+"""Pixels up to which an image is used at full size; a larger one is used at a half, quarter or eighth."""
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses above twice this number
+
+# Only formats that are decoded in this process: EPS, for one, would start another program.
+_FORMATS: Final = (
+    *("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI"),
+)
+# What Pillow's decoders let through on damaged files, beside the OSError they promise.
+_DECODING_ERRORS: Final = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    struct.error,
+    zlib.error,
+)
+_ANIMATED: Final = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
+_PAGED: Final = frozenset({"TIFF", "MPO"})
+_PACKAGES: Final = {"HEIF": ("a HEIC photo", "pillow-heif"), raw.FORMAT: ("a camera raw file", "rawpy")}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image and turn every failure of its decoder, until it is closed, into `UnreadableError`."""
+    try:
+        refuse_non_files(path)
+        with Image.open(path, formats=_formats_of(path)) as image:
+            yield image
+    except Image.DecompressionBombError as error:
+        raise UnreadableError(
+            f"has more than {MOST_PIXELS // 1_000_000} million pixels, the most that is read (save a smaller copy)"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise UnreadableError(_unidentified(path)) from error
+    except MemoryError as error:
+        raise UnreadableError("needs more memory than there is (save a smaller copy)") from error
+    except _DECODING_ERRORS as error:
+        # Only the system's own errors, such as a missing permission, have a number.
+        system = isinstance(error, OSError) and error.errno is not None and error.strerror
+        raise UnreadableError(f"cannot be opened ({system})" if system else "is cut off or damaged") from error
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """Decode an image of more than `MOST_WHOLE` pixels at a half, quarter or eighth of its sides.
+
+    Returns:
+        An image that covers exactly the same, of a mode that may differ; the image itself where it is small enough.
+    """
+    width, height = image.size
+    factor = next((factor for factor in (1, 2, 4) if width * height <= MOST_WHOLE * factor**2), 8)
+    if factor == 1:
+        return image
+    size = (math.ceil(width / factor), math.ceil(height / factor))
+    image.draft(image.mode, (width // factor, height // factor))  # JPEG and raw decode that much smaller themselves
+    image.load()
+    part = round(width / image.size[0])
+    if image.mode in {"1", "P", "PA"}:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    # Blocks of decoded pixels at the right and bottom may reach beyond the image.
+    covered = (min(width / part, image.size[0]), min(height / part, image.size[1]))
+    return image.resize(size, Image.Resampling.HAMMING, box=(0, 0, *covered))
+
+
+def note_of(path: Path) -> str | None:
+    """Say what of a readable file is not used, as `flaws.remarks` takes it; None: nothing is left unused."""
+    try:
+        with Image.open(path, formats=_formats_of(path)) as image:
+            if kind_of(path) == "raw" and image.format != raw.FORMAT:
+                size = f"{image.size[0]} × {image.size[1]}"
+                return f"only the image of {size} pixels stored in it is used, as it has no raw data to develop"
+            return _unused_frames(image)
+    except (Image.DecompressionBombError, UnidentifiedImageError, MemoryError, *_DECODING_ERRORS):
+        return None  # whoever reads the file says what is wrong with it
+
+
+def _unused_frames(image: Image.Image) -> str | None:
+    """Name frames and pages beside the first; previews and gain maps, which are smaller, are not missed."""
+    count, size = getattr(image, "n_frames", 1), image.size
+    if count < 2:
+        return None
+    if image.format in _ANIMATED:
+        return "only the first frame of the animation is used; save it as a movie to use others"
+    if image.format == "HEIF":
+        return "only the primary image of several is used; save the others as files of their own to use them"
+    if image.format in _PAGED:
+        image.seek(1)
+        if image.size == size:
+            return "only the first image of several is used; save the others as files of their own to use them"
+    return None
+
+
+def _formats_of(path: Path) -> tuple[str, ...]:
+    """List the formats to try: of a raw file, which may look like a TIFF with a thumbnail, the raw data first."""
+    if kind_of(path) != "raw":
+        return tuple(name for name in _formats() if name != raw.FORMAT)
+    if raw.FORMAT not in _formats():
+        return ()
+    return (raw.FORMAT, "TIFF") if content_of(path) == "TIFF" else (raw.FORMAT,)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """List the formats that this Python can open, of those we read."""
+    Image.init()
+    if importlib.util.find_spec("pillow_heif") is not None:
+        import pillow_heif
+
+        # Without thumbnails: a check of the whole file would be content with a small one.
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    names = (*_FORMATS, raw.FORMAT) if raw.register() else _FORMATS
+    return tuple(name for name in names if name in Image.OPEN)
+
+
+def _unidentified(path: Path) -> str:
+    """Say what a file is that no decoder took."""
+    found = raw.FORMAT if kind_of(path) == "raw" else content_of(path)
+    kind, package = _PACKAGES.get(found or "", ("", ""))
+    if package and found not in _formats():
+        return f'is {kind}, and the worker\'s Python lacks the package {package} to open it ("pip install {package}")'
+    return f"is {kind}, damaged or of a kind that is not known" if kind else "is not a picture of a known kind"
