@@ -4,8 +4,10 @@ Whatever a file holds, `read_picture` gives [H, W, 3] uint8 in sRGB:
 
 * EXIF rotation and mirroring are applied. (The official code forgets them.)
 * Alpha is dropped and palettes are resolved, as the official `convert("RGB")` does.
-* 16-bit samples are scaled to 8 bits by taking the high byte, floats are clipped to 0..1 and taken as sRGB.
-* An embedded colour profile is converted to sRGB; without one, pixels are taken to be sRGB already.
+* 16-bit samples are scaled to 8 bits by taking the high byte.
+* Scene-linear light of EXR and floating-point TIFF is exposed and encoded for display (`linear`).
+* An embedded colour profile, or an encoding that the file names by code points (PQ, HLG, Adobe RGB; `encodings`), is
+  converted to sRGB; without one, pixels are taken to be sRGB already.
 * Of several frames or pages the first counts.
 
 The files themselves are never written.
@@ -14,7 +16,6 @@ The files themselves are never written.
 from __future__ import annotations
 
 import functools
-import io
 import math
 import struct
 import warnings
@@ -25,17 +26,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
 from ..types import ByteArray, FloatArray, Mask, OnProgress
+from .encodings import Encoding, encoding_of, upright_from_encoding
+from .exr import ExrImage
 from .flaws import UnreadableError, complaint, refuse_non_files
+from .float_tiff import FloatTiffImage
+from .linear_files import expose
+from .profiles import profile_of, through_profile
 from .threads import in_order
 
 # Only formats that Pillow decodes itself: EPS, for one, would start another program.
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI")
+_FORMATS = (
+    *(ExrImage.format, FloatTiffImage.format),  # floats before Pillow's own TIFF, which takes them for levels
+    *("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI"),
+)
 _BLENDER_FORMATS = frozenset({"JPEG", "MPO", "PNG", "TIFF", "WEBP", "JPEG2000", "BMP", "TGA"})
-_PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 # What Pillow's decoders let through on damaged files, beside the OSError they promise.
 _DECODING_ERRORS = (
     OSError,
@@ -85,21 +93,23 @@ def check_pictures(
         raise ImageError(complaint(flaws))
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path, exposure: float | None = 0.0) -> Picture:
     """Read a picture as upright sRGB, with the focal length its EXIF tells.
 
     Args:
         path: The picture's file, of any kind named in this module's docstring.
+        exposure: In stops, of scene-linear images. None: their samples are taken as they are, as a mask's.
 
     Raises:
         ImageError: The file is missing, broken or of an unknown kind.
     """
     try:
         with _opened(path) as image:
-            needs_copy = _needs_copy(image)
+            encoding = encoding_of(image)
+            needs_copy = _needs_copy(image) or (encoding is not None and not encoding.changes_nothing)
             focal_length = _focal_length(image)
-            ImageOps.exif_transpose(image, in_place=True)
-            pixels = _pixels(_as_srgb(image))
+            expose(image, exposure)
+            pixels = _pixels(_upright_srgb(image, encoding))
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
     return Picture(pixels, focal_length, needs_copy)
@@ -120,7 +130,7 @@ def read_kept(mask: Mask) -> FloatArray:
     if mask.channel == "alpha":
         kept = _read_alpha(mask.path)
     else:
-        kept = read_picture(mask.path).pixels @ _LUMINANCE / np.float32(255.0)
+        kept = read_picture(mask.path, exposure=None).pixels @ _LUMINANCE / np.float32(255.0)
     return 1.0 - kept if mask.inverted else kept
 
 
@@ -222,15 +232,24 @@ def _needs_copy(image: Image.Image) -> bool:
     """
     plain = image.format in _BLENDER_FORMATS and image.mode in {"L", "RGB"} and "transparency" not in image.info
     rotated = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
-    return not plain or rotated or _profile(image) is not None
+    return not plain or rotated or profile_of(image) is not None
+
+
+def _upright_srgb(image: Image.Image, encoding: Encoding | None) -> Image.Image:
+    if encoding is not None and not encoding.changes_nothing:
+        return upright_from_encoding(image, encoding)
+    ImageOps.exif_transpose(image, in_place=True)
+    if encoding is not None:  # sRGB, whatever a profile says
+        image.info.pop("icc_profile", None)
+    return _as_srgb(image)
 
 
 def _as_srgb(image: Image.Image) -> Image.Image:
     """Convert any mode and profile to 8-bit sRGB."""
-    profile = _profile(image)
+    profile = profile_of(image)
     image = _eight_bits(image)
     if profile is not None:
-        return _through_profile(image, profile)
+        return through_profile(image, profile)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -245,66 +264,7 @@ def _pixels(image: Image.Image) -> ByteArray:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring the modes of 16 and 32 bits, which Pillow would clip at 255, to grey of 8 bits."""
+    """Bring the modes of 16 bits, which Pillow would clip at 255, to grey of 8 bits."""
     if image.mode.startswith("I"):  # 16-bit samples, in Pillow's 16- or 32-bit modes
         return Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 256).astype(np.uint8))
-    if image.mode == "F":
-        unit = np.clip(np.nan_to_num(np.asarray(image)), 0.0, 1.0)
-        return Image.fromarray(np.rint(unit * 255.0).astype(np.uint8))
     return image
-
-
-def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    """The profile that has to be applied: None where there is none, where it is sRGB, or where it cannot be meant."""
-    if image.mode == "LAB":
-        return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    data = image.info.get("icc_profile")
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(data)) if data else None
-        applies = profile is not None and _suits(profile, image.mode) and not _is_srgb(profile)
-    except (OSError, ImageCms.PyCMSError):  # a damaged profile is no reason to refuse the picture
-        return None
-    return profile if applies else None
-
-
-def _suits(profile: ImageCms.ImageCmsProfile, mode: str) -> bool:
-    """Whether a profile can describe a picture's mode: grey may carry an RGB profile, CMYK only its own."""
-    profile_mode = _profile_mode(profile)
-    if "CMYK" in (profile_mode, mode):
-        return profile_mode == mode
-    return profile_mode == "RGB" or (profile_mode == "L" and Image.getmodebase(mode) == "L")
-
-
-def _profile_mode(profile: ImageCms.ImageCmsProfile) -> str | None:
-    """The mode pixels must be in to pass through the profile."""
-    return _PROFILE_MODES.get(profile.profile.xcolor_space.strip())
-
-
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """Whether the profile leaves colours as they are: there are too many sRGB profiles to know them by name."""
-    levels = np.linspace(0, 255, 16).astype(np.uint8)
-    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(64, 64, 3)
-    probe = Image.fromarray(cube).convert(_profile_mode(profile))
-    before = np.asarray(probe.convert("RGB"), np.int16)
-    after = np.asarray(_through_profile(probe, profile), np.int16)
-    return int(np.abs(after - before).max()) <= 2
-
-
-def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Take pixels from a profile's space to sRGB."""
-    mode = "LAB" if image.mode == "LAB" else _profile_mode(profile)
-    image = image if image.mode == mode else image.convert(mode)
-    if mode != "L":
-        return _transformed(image, profile)
-    # Interpolated in between, dark greys of a linear profile are ten levels wrong: convert all 256 exactly instead.
-    levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    table = np.asarray(_transformed(levels, profile, ImageCms.Flags.NOOPTIMIZE))[0]
-    return Image.fromarray(table[np.asarray(image)])
-
-
-def _transformed(image: Image.Image, profile: ImageCms.ImageCmsProfile, flags: int = 0) -> Image.Image:
-    """Transform to sRGB, relative colorimetric with black point compensation."""
-    srgb, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC
-    flags |= ImageCms.Flags.BLACKPOINTCOMPENSATION
-    transform = ImageCms.buildTransform(profile, srgb, image.mode, "RGB", intent, ImageCms.Flags(flags))
-    return transform.apply(image)
