@@ -45,7 +45,8 @@ def remembered_request(root: bpy.types.Object) -> tuple[Request, dict[str, Any]]
     try:
         memory = json.loads(root[REQUEST_KEY])
         options = {"without_camera": tuple(memory["without_camera"]), "clip_start": float(memory["clip_start"])}
-        return request_from_json(memory["request"]), options
+        known = request_to_json(Request(views=()))  # what an earlier version did not ask for is as it was then
+        return request_from_json(known | memory["request"]), options
     except (KeyError, TypeError, ValueError, WorkerError) as error:
         raise StorageError(
             f"{root.name} does not tell how it was made: add its pictures to the list and press Reconstruct."

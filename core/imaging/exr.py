@@ -20,10 +20,10 @@ from PIL import Image
 
 from ..types import FloatArray
 from .colours import D65, SRGB, Chromaticities, srgb_from
+from .exr_header import MAGIC
 from .flaws import UnreadableError
 from .linear_files import Light, LinearImage, refuse_huge
 
-MAGIC: Final = b"\x76\x2f\x31\x01"
 _ACES: Final[Chromaticities] = ((0.7347, 0.2653), (0.0, 1.0), (0.0001, -0.077))
 _ACES_WHITE: Final = (0.32168, 0.33767)
 _WHOLE_IMAGE: Final = ("combined", "beauty", "composite", "rgba", "rgb", "image", "main", "color")
