@@ -111,9 +111,13 @@ def srgb_from(primaries: Chromaticities, white: tuple[float, float] = D65) -> Fl
 @cache
 def _light(transfer: int) -> FloatArray:
     """Return [65536] light, in parts of diffuse white, by sample."""
-    curves = {_LINEAR: np.asarray, _PQ: _light_of_pq, _HLG: _light_of_hlg, ADOBE_RGB: _light_of_adobe_rgb}
+    curves = {_LINEAR: _light_of_linear, _PQ: _light_of_pq, _HLG: _light_of_hlg, ADOBE_RGB: _light_of_adobe_rgb}
     signal = np.linspace(0.0, 1.0, 1 << 16)
     return np.asarray(curves.get(transfer, _light_of_srgb)(signal), np.float32)
+
+
+def _light_of_linear(signal: FloatArray) -> FloatArray:
+    return signal
 
 
 def _light_of_srgb(signal: FloatArray) -> FloatArray:

@@ -94,12 +94,12 @@ def _samples(high: Image.Image, low: Image.Image | None, encoding: Encoding) -> 
         grey = np.clip(np.asarray(high), 0, 65535).astype(np.uint16)
         samples: NDArray[np.uint16] = np.repeat(grey[..., None], 3, axis=2)
     else:
-        eight = _rgb(high).astype(np.uint16)
-        samples = eight * 257 if low is None else eight * 256 + _rgb(low)
-    if encoding.is_full_range:
-        return samples
-    spread = (samples.astype(np.float32) - 16 * 257) * np.float32(255 / 219)
-    return np.clip(np.rint(spread), 0, 65535).astype(np.uint16)
+        samples = _rgb(high).astype(np.uint16) * np.uint16(256)
+        samples |= _rgb(high if low is None else low)
+    if not encoding.is_full_range:
+        spread = (samples.astype(np.float32) - 16 * 257) * np.float32(255 / 219)
+        samples = np.clip(np.rint(spread), 0, 65535).astype(np.uint16)
+    return samples
 
 
 def _rgb(image: Image.Image) -> ByteArray:

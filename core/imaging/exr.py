@@ -50,9 +50,10 @@ class ExrImage(LinearImage):
             import OpenEXR
         except ImportError as error:
             raise UnreadableError("is an EXR image, and the worker's Python lacks the package OpenEXR") from error
-        self.fp.seek(0)
+        stream: Any = self.fp
+        stream.seek(0)
         try:
-            file = OpenEXR.File(self.fp, separate_channels=True, header_only=header_only)
+            file = OpenEXR.File(stream, separate_channels=True, header_only=header_only)
         except (RuntimeError, ValueError, TypeError) as error:
             raise OSError(str(error)) from error
         parts: Sequence[Any] = file.parts

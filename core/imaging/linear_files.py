@@ -56,7 +56,9 @@ class LinearImage(ImageFile.ImageFile):
 def _levels(light: Light, exposure: float | None) -> ByteArray:
     if exposure is not None and not light.is_encoded:
         return srgb_from_linear(light.samples, exposure, light.matrix)
-    return np.rint(255.0 * np.clip(np.nan_to_num(light.samples, posinf=1.0), 0.0, 1.0)).astype(np.uint8)
+    unit = np.clip(np.nan_to_num(light.samples, posinf=1.0), 0.0, 1.0)
+    levels: ByteArray = np.rint(255.0 * unit).astype(np.uint8)
+    return levels
 
 
 def expose(image: Image.Image, exposure: float | None) -> None:

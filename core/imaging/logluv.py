@@ -9,6 +9,7 @@ Source: G. Ward Larson, "LogLuv encoding for full-gamut, high-dynamic range imag
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def read_log_l(strips: Sequence[bytes], size: tuple[int, int], rows_per_strip: i
     return _luminance(_words(strips, size, rows_per_strip, 2))
 
 
-def _luminance(log: NDArray[np.uint32]) -> FloatArray:
+def _luminance(log: NDArray[Any]) -> FloatArray:
     """Return luminance by its logarithm of 15 bits; the 16th, its sign, makes it black."""
     light = np.exp2((log.astype(np.float32) + np.float32(0.5)) / np.float32(256.0) - np.float32(64.0))
     return np.where((log == 0) | (log >= 0x8000), np.float32(0.0), light)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -38,7 +38,8 @@ def matrix_of_linear(data: bytes | None) -> FloatArray | None:
     """
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(data)) if data else None
-        if profile is None or _profile_mode(profile) != "RGB" or not _is_linear(profile):
+        is_matrix = profile is not None and profile.profile.red_colorant is not None
+        if profile is None or not is_matrix or _profile_mode(profile) != "RGB" or not _is_linear(profile):
             return None
     except (OSError, ImageCms.PyCMSError):
         return None
@@ -56,7 +57,7 @@ def _is_linear(profile: ImageCms.ImageCmsProfile) -> bool:
 
 def _colorants(profile: ImageCms.ImageCmsProfile) -> FloatArray:
     """Return [3, 3] from RGB to the connection space's XYZ."""
-    tags = profile.profile
+    tags: Any = profile.profile
     return np.array([each[0] for each in (tags.red_colorant, tags.green_colorant, tags.blue_colorant)]).T
 
 

@@ -16,6 +16,8 @@ from . import exif, files
 
 ODD: Final = '<>:"/\\|?*'
 """What a file's name must not hold on some systems."""
+LINEAR: Final = "Linear Rec.709"
+"""Blender's name for scene-linear light of sRGB's primaries."""
 LONGEST: Final = 60
 """Letters of a file's name that are kept: systems have names of 255 bytes, and paths of 260 letters."""
 
@@ -68,6 +70,8 @@ def _write_copy(image: bpy.types.Image, target: Path) -> Path:
     copy: Any = bpy.data.images.new(target.stem, width, height, alpha=True, float_buffer=image.is_float)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if image.is_float:
+            _set_linear(copy)
         copy.pixels.foreach_set(rgba.ravel())
         _save(copy, beside)
         beside.replace(target)
@@ -93,6 +97,14 @@ def _save(image: bpy.types.Image, path: Path) -> None:
     image.save()
     if not (path.is_file() if image.is_float else is_whole_png(path)):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _set_linear(image: Any) -> None:
+    """Let an image of ours be saved as light of sRGB's primaries, whatever those of the file's working space."""
+    try:
+        image.colorspace_settings.name = LINEAR
+    except TypeError:  # another OpenColorIO configuration
+        image.colorspace_settings.is_data = True
 
 
 def _rgba(pixels: FloatArray) -> FloatArray:
