@@ -71,21 +71,27 @@ def encoding_of(image: Image.Image) -> Encoding | None:
 
 
 def upright_from_encoding(image: Image.Image, encoding: Encoding) -> Image.Image:
-    """Convert samples to upright 8-bit sRGB, from 16 bits where a PNG has them.
+    """Convert samples to upright 8-bit sRGB, from more than 8 bits where the file has them.
 
     Args:
-        image: As opened by Pillow, not yet loaded.
+        image: As opened by Pillow.
         encoding: What its samples stand for.
     """
-    high, low = image, _low_bytes(image)
-    high = ImageOps.exif_transpose(high)
-    low = low and ImageOps.exif_transpose(low)
+    high, low = _deep_halves(image) if image.format == "AVIF" and is_hdr(encoding.transfer) else (image, None)
+    low = _low_bytes(image) if image.format == "PNG" else low
+    high, low = _upright(high, image), low and _upright(low, image)
     srgb = np.empty((high.height, high.width, 3), np.uint8)
     for top in range(0, high.height, _STRIP):
         box = (0, top, high.width, min(top + _STRIP, high.height))
         samples = _samples(high.crop(box), low and low.crop(box), encoding)
         srgb[top : top + _STRIP] = srgb_from_wide(samples, encoding.primaries, encoding.transfer)
     return Image.fromarray(srgb)
+
+
+def _upright(part: Image.Image, image: Image.Image) -> Image.Image:
+    """Turn what was decoded of an image as the image says."""
+    part.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return ImageOps.exif_transpose(part)
 
 
 def _samples(high: Image.Image, low: Image.Image | None, encoding: Encoding) -> NDArray[np.uint16]:
@@ -111,14 +117,36 @@ def _low_bytes(image: Image.Image) -> Image.Image | None:
 
     Read as little-endian instead of big-endian, the half it keeps is the other one.
     """
-    tile: Any = getattr(image, "tile", None)
-    if image.format != "PNG" or not tile or tile[0].args not in ("RGB;16B", "RGBA;16B"):
-        return None
     second: Any = Image.open(image.filename, formats=["PNG"])  # type: ignore[attr-defined]
     with second:
+        if not all(part.args in ("RGB;16B", "RGBA;16B") for part in second.tile):
+            return None
         second.tile = [part._replace(args=part.args.replace("16B", "16L")) for part in second.tile]
         second.load()
     return second  # type: ignore[no-any-return]
+
+
+def _deep_halves(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Decode an AVIF of more than 8 bits by FFmpeg, for Pillow knows 8; return upper and lower halves of 16 bits.
+
+    What FFmpeg gives in tiles, or not at all, stays as Pillow decodes it.
+    """
+    try:
+        import av
+        from av.video.reformatter import Interpolation
+    except ImportError:
+        return image, None
+    options = {"format_whitelist": "mov", "protocol_whitelist": "file"}
+    try:
+        with av.open(f"file:{image.filename}", options=options) as container:  # type: ignore[attr-defined]
+            frame = next(container.decode(video=0))
+    except (av.error.FFmpegError, StopIteration, IndexError):
+        return image, None
+    if (frame.width, frame.height) != image.size or frame.format.components[0].bits <= 8:
+        return image, None
+    interpolation = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+    samples = frame.to_ndarray(format="rgb48le", interpolation=interpolation).astype(np.uint16)
+    return Image.fromarray((samples >> 8).astype(np.uint8)), Image.fromarray((samples & 0xFF).astype(np.uint8))
 
 
 def _cicp(image: Image.Image) -> Encoding | None:

@@ -103,7 +103,7 @@ def test_a_png_of_16_bits(tmp_path, name, interlaced):
 
 
 def test_sixteen_bits_are_finer_than_eight(tmp_path):
-    ramp = np.linspace(0.001, 0.01, 2000)[None, :, None].repeat(3, axis=2)
+    ramp = np.linspace(0.1, 0.7, 2000)[None, :, None].repeat(3, axis=2)
     fine = read_picture(png(tmp_path / "a.png", sixteen(pq(ramp)), cicp(1, 16))).pixels
     assert np.abs(fine - srgb(ramp)).max() <= 0.6
     coarse = read_picture(png(tmp_path / "b.png", np.rint(255 * pq(ramp)), cicp(1, 16), depth=8)).pixels
@@ -189,8 +189,36 @@ def test_avif_by_its_box(tmp_path, name):
     light[:16], light[16:] = [0.2, 0.4, 0.3], [0.5, 0.3, 0.2]
     path = avif(tmp_path / "p.avif", curve(through(xyz_from, light)), *codes)
     picture = read_picture(path)
-    assert np.abs(picture.pixels - srgb(light)).mean() <= 3.0
+    assert np.abs(picture.pixels - srgb(light)).mean() <= 4.0, "as far as 8 bits go"
     assert picture.needs_copy
+
+
+def test_avif_of_10_bits(tmp_path):
+    """FFmpeg's writer; the matrix of BT.2020 is undone by its decoder, the rest here."""
+    av = pytest.importorskip("av", reason="writing AVIF of 10 bits needs PyAV")
+    y, x = np.mgrid[0:64, 0:96]
+    light = np.stack([x / 96, y / 64, (x + y) / 160], axis=-1) * 0.5 + 0.1
+    frame = av.VideoFrame.from_ndarray(sixteen(pq(through(XYZ_FROM_2020, light))).astype(np.uint16), format="rgb48le")
+    frame = frame.reformat(format="yuv420p10le", dst_colorspace=9)
+    with av.open(str(tmp_path / "p.avif"), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=1, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p10le"
+        for name, code in (("color_primaries", 9), ("color_trc", 16), ("colorspace", 9), ("color_range", 1)):
+            setattr(stream.codec_context, name, code)
+        container.mux([*stream.encode(frame), *stream.encode()])
+    pixels = read_picture(tmp_path / "p.avif").pixels
+    assert pixels.shape == light.shape
+    assert np.abs(pixels - srgb(light)).mean() <= 1.2
+
+
+def test_a_turned_avif(tmp_path):
+    """Pillow writes EXIF's orientation as the box irot."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    light = np.full((32, 48, 3), 0.1)
+    light[:, :24] = 0.5
+    path = avif(tmp_path / "p.avif", pq(light), 1, 16, exif=exif.tobytes())
+    assert np.abs(read_picture(path).pixels - srgb(np.rot90(light, -1))).mean() <= 3.0
 
 
 def test_avif_as_it_comes_stays_as_it_was(tmp_path):
