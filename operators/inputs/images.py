@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 
 from ...core.errors import ImageError, StorageError
+from ...core.imaging.colours import D65, Chromaticities, srgb_from
 from ...core.imaging.headers import is_whole_png
 from ...core.types import FloatArray
 from ..session import session
@@ -16,8 +17,11 @@ from . import exif, files
 
 ODD: Final = '<>:"/\\|?*'
 """What a file's name must not hold on some systems."""
-LINEAR: Final = "Linear Rec.709"
-"""Blender's name for scene-linear light of sRGB's primaries."""
+WORKING_SPACES: Final[dict[str, tuple[Chromaticities, tuple[float, float]]]] = {
+    "Linear Rec.2020": (((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), D65),
+    "ACEScg": (((0.713, 0.293), (0.165, 0.830), (0.128, 0.044)), (0.32168, 0.33767)),
+}
+"""Primaries and white of what float images hold in files with another working space than Linear Rec.709."""
 LONGEST: Final = 60
 """Letters of a file's name that are kept: systems have names of 255 bytes, and paths of 260 letters."""
 
@@ -64,14 +68,15 @@ def _write_copy(image: bpy.types.Image, target: Path) -> Path:
     pixels = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(pixels)  # type: ignore[attr-defined]
     rgba = _rgba(pixels.reshape(-1, image.channels))
-    if image.is_float and image.alpha_mode != "PREMUL":
-        rgba[:, :3] *= rgba[:, 3:]  # an EXR's alpha is associated
+    if image.is_float:
+        rgba = _rec709(rgba)
+        if image.alpha_mode != "PREMUL":
+            rgba[:, :3] *= rgba[:, 3:]  # an EXR's alpha is associated
     beside = target.with_name(f"{target.stem}.part{target.suffix}")
     copy: Any = bpy.data.images.new(target.stem, width, height, alpha=True, float_buffer=image.is_float)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if image.is_float:
-            _set_linear(copy)
+        copy.colorspace_settings.is_data = bool(image.is_float)  # else Blender encodes floats for display
         copy.pixels.foreach_set(rgba.ravel())
         _save(copy, beside)
         beside.replace(target)
@@ -99,12 +104,13 @@ def _save(image: bpy.types.Image, path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _set_linear(image: Any) -> None:
-    """Let an image of ours be saved as light of sRGB's primaries, whatever those of the file's working space."""
-    try:
-        image.colorspace_settings.name = LINEAR
-    except TypeError:  # another OpenColorIO configuration
-        image.colorspace_settings.is_data = True
+def _rec709(rgba: FloatArray) -> FloatArray:
+    """Take light [N, 4] from the file's working space to the primaries of sRGB."""
+    space = getattr(getattr(bpy.data, "colorspace", None), "working_space", "")  # new in Blender 5.0
+    if space not in WORKING_SPACES:
+        return rgba
+    matrix = srgb_from(*WORKING_SPACES[space])
+    return np.concatenate([rgba[:, :3] @ matrix.T, rgba[:, 3:]], axis=1)
 
 
 def _rgba(pixels: FloatArray) -> FloatArray:

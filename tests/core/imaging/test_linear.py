@@ -1,6 +1,7 @@
 """Scene-linear images arrive as display sRGB: by the standards' own formulas, and alike from every kind of file."""
 
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from image_to_scene.core.imaging.linear import srgb_from_linear
 from image_to_scene.core.imaging.preparation import prepare_views
 from image_to_scene.core.imaging.reading import check_pictures, read_kept, read_picture, upright_size
 from image_to_scene.core.types import Mask, View
+
+sys.path.append(str(Path(__file__).parents[2]))
+from draw_exr import draw_exr
 
 SCANLINES = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
 RANDOM = np.random.default_rng(7)
@@ -43,34 +47,6 @@ def layers(names: str, light=LIGHT):
 
 def box(left, top, right, bottom):
     return np.array([left, top], np.int32), np.array([right, bottom], np.int32)
-
-
-def raw_exr(path: Path, planes, sampling=1) -> Path:
-    """An uncompressed EXR by hand; all channels but Y are subsampled."""
-    height, width = planes["Y"].shape
-    step = {name: 1 if name == "Y" else sampling for name in planes}
-
-    def attribute(name, kind, data):
-        return name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(data)) + data
-
-    channels = b"".join(
-        name.encode() + b"\0" + struct.pack("<iB3xii", 2, 0, step[name], step[name]) for name in sorted(planes)
-    )
-    window = struct.pack("<4i", 0, 0, width - 1, height - 1)
-    head = b"\x76\x2f\x31\x01" + struct.pack("<i", 2) + attribute("channels", "chlist", channels + b"\0")
-    head += attribute("compression", "compression", b"\0") + attribute("dataWindow", "box2i", window)
-    head += attribute("displayWindow", "box2i", window) + attribute("lineOrder", "lineOrder", b"\0")
-    head += attribute("pixelAspectRatio", "float", struct.pack("<f", 1.0))
-    head += attribute("screenWindowCenter", "v2f", bytes(8))
-    head += attribute("screenWindowWidth", "float", struct.pack("<f", 1.0)) + b"\0"
-    rows = []
-    for y in range(height):
-        row = [planes[name][y // step[name]] for name in sorted(planes) if y % step[name] == 0]
-        data = b"".join(part.astype("<f4").tobytes() for part in row)
-        rows.append(struct.pack("<ii", y, len(data)) + data)
-    starts = len(head) + 8 * height + np.cumsum([0, *map(len, rows)])[:-1]
-    path.write_bytes(head + starts.astype("<u8").tobytes() + b"".join(rows))
-    return path
 
 
 # --- the conversion ---
@@ -190,7 +166,7 @@ def test_luminance_and_chroma(tmp_path):
     planes = {"Y": luminance}
     for name, index in (("RY", 0), ("BY", 2)):
         planes[name] = ((light[..., index] - luminance) / luminance)[::2, ::2]
-    path = raw_exr(tmp_path / "p.exr", planes, sampling=2)
+    path = draw_exr(tmp_path / "p.exr", planes, step={"RY": 2, "BY": 2})
     assert np.abs(read_picture(path).pixels - srgb(light)).max() <= 1.0
 
 
