@@ -91,6 +91,7 @@ class Session:
             resolution=request.resolution or config.resolution,
             patch_size=config.patch_size,
             mixed_sizes="keep" if are_alone else request.mixed_sizes,
+            exposure=request.exposure,
             copies=Path(self._copies.name),
             on_progress=progress,
         )

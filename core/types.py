@@ -153,6 +153,8 @@ class Request:
     """Radians across the longer side; used where neither model, camera nor EXIF tell the focal length."""
     exif_lens: bool = True
     """Take a focal length that EXIF tells as known, like a given lens; off: only where the model gives none."""
+    exposure: float = 0.0
+    """Stops by which scene-linear images (EXR, float TIFF) are brightened for display; others stay as they are."""
     device: Device = "auto"
     precision: Precision = "auto"
     head_chunk: int | None = None

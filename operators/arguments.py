@@ -86,6 +86,7 @@ def request_from(arguments: Namespace, views: tuple[View, ...], model: str) -> R
         square_pixels=not arguments.exact_pixels,
         field_of_view=math.radians(arguments.field_of_view),
         exif_lens=not arguments.ignore_exif,
+        exposure=arguments.exposure,
         device=arguments.device,
         precision=arguments.precision,
     )
@@ -181,6 +182,13 @@ def _add_geometry(parser: ArgumentParser) -> None:
         metavar="DEGREES",
         help="across the longer side, where nothing tells the focal length (%(default).0f)",
     )
+    group.add_argument(
+        "--exposure",
+        type=_stops,
+        default=Request.exposure,
+        metavar="STOPS",
+        help="how much scene-linear images (EXR, float TIFF) are brightened for display (%(default).0f)",
+    )
 
 
 def _add_placement(parser: ArgumentParser) -> None:
@@ -193,6 +201,13 @@ def _add_placement(parser: ArgumentParser) -> None:
         help="what levels it; the cameras, where there is no floor or drones measured it",
     )
     group.add_argument("--floor", action="store_true", help="put the floor at Z = 0")
+
+
+def _stops(text: str) -> float:
+    stops = float(text)
+    if not -32.0 <= stops <= 32.0:
+        raise argparse.ArgumentTypeError("must lie between -32 and 32")
+    return stops
 
 
 def _degrees(text: str) -> float:

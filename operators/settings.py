@@ -137,6 +137,16 @@ class ReconstructionSettings(bpy.types.PropertyGroup):
         "sees another; off: only where the model gives none",
         default=True,
     )
+    exposure: FloatProperty(  # type: ignore[valid-type]
+        name="Exposure",
+        description="Stops by which scene-linear images (EXR, float TIFF) are brightened for display; other images "
+        "stay as they are",
+        default=Request.exposure,
+        min=-32.0,
+        max=32.0,
+        soft_min=-10.0,
+        soft_max=10.0,
+    )
     scale_mode: EnumProperty(  # type: ignore[valid-type]
         name="Scale", description="How large new reconstructions are, unless known cameras tell it", items=SCALES
     )
@@ -183,6 +193,7 @@ def request_from(settings: Any, inputs: Inputs) -> Request:
         square_pixels=settings.square_pixels,
         field_of_view=settings.field_of_view,
         exif_lens=settings.exif_lens,
+        exposure=settings.exposure,
         device=cast("Device", settings.device),
         precision=cast("Precision", settings.precision),
     )

@@ -66,6 +66,7 @@ class IMAGETOSCENE_PT_advanced(bpy.types.Panel):
         for names in (
             ("square_pixels", "mixed_sizes", "reference_view"),
             ("pose_source", "point_source", "exif_lens", "field_of_view"),
+            ("exposure",),
             ("device", "precision"),
         ):
             column = layout.column()

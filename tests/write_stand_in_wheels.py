@@ -14,6 +14,7 @@ PACKAGES = {
     "av": "av",
     "huggingface-hub": "huggingface_hub",
     "numpy": "numpy",
+    "openexr": "OpenEXR",
     "pillow": "PIL",
     "pillow-heif": "pillow_heif",
     "rawpy": "rawpy",

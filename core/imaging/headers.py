@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from .exr_header import MAGIC as EXR
+from .exr_header import read_windows
+
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 JPEG: Final = b"\xff\xd8\xff"
@@ -30,14 +33,17 @@ class Shape:
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:
-    """Read (width, height) of a PNG or JPEG, not yet upright; None of any other kind, and where it is not told."""
+    """Read (width, height) of a PNG, JPEG or EXR, not yet upright; None of any other kind, and where it is not told."""
     try:
         with path.open("rb") as file:
             start = file.read(24)
             found = struct.unpack(">II", start[16:]) if start.startswith(PNG) else None
             found = _jpeg_size(file) if start.startswith(JPEG) else found
+        windows = read_windows(path) if start.startswith(EXR) else None
     except (OSError, struct.error):
         return None
+    if windows is not None:
+        return windows.size
     return (found[0], found[1]) if found and all(found) else None
 
 

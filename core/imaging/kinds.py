@@ -37,7 +37,7 @@ RAW_SUFFIXES: Final = frozenset(
 IMAGE_SUFFIXES: Final = RAW_SUFFIXES | {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k", ".j2c"),
     *(".bmp", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".pbm", ".pfm", ".psd", ".sgi", ".rgb", ".rgba"),
-    *(".heic", ".heif", ".hif"),
+    *(".heic", ".heif", ".hif", ".exr"),
 }
 """Lower-case suffixes of images that the worker reads."""
 

@@ -7,7 +7,7 @@ tags. What is stated and cannot be used becomes a note, never silence.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -145,12 +145,14 @@ def turns(image: Image.Image, *, as_stored: bool) -> bool:
     return orientation_of(image) != 1 and not as_stored
 
 
-def laid(image: Image.Image, *, as_stored: bool = False) -> Image.Image:
-    """Return an image decoded and upright, or as its file stores it, which is how Blender shows it."""
+def laid(
+    image: Image.Image, *, as_stored: bool = False, decode: Callable[[Image.Image], Image.Image] = reduced
+) -> Image.Image:
+    """Return an image decoded and upright, or `as_stored` by its file, which is how Blender shows it."""
     orientation = orientation_of(image)
     is_upright = image.format == "TIFF"  # Pillow turns these while it decodes them
     comes_as_stored = as_stored and image.format not in CONTAINER_TURNS
-    decoded = reduced(image)
+    decoded = decode(image)
     if comes_as_stored:
         return _turned(decoded, _TURNED_BACK.get(orientation)) if is_upright else decoded
     return decoded if is_upright else _turned(decoded, _TURNS.get(orientation))

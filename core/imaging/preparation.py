@@ -60,6 +60,7 @@ def prepare_views(
     resolution: int,
     patch_size: int = 14,
     mixed_sizes: MixedSizes = "auto",
+    exposure: float = 0.0,
     copies: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[PreparedView]:
@@ -71,6 +72,7 @@ def prepare_views(
         patch_size: Side of the network's patches, model pixels.
         mixed_sizes: `keep` and `auto` leave every view whole; `crop` cuts all to the smallest height and the smallest
             width about their centres, as the official code does.
+        exposure: Of scene-linear images, in stops.
         copies: An existing folder for upright and straightened copies of pictures. None: no copies are written.
         on_progress: Called after each picture, in order.
 
@@ -80,7 +82,7 @@ def prepare_views(
     Raises:
         ImageError: Pictures or masks cannot be read, all of them are named; or a copy cannot be written.
     """
-    prepare = partial(_prepare, resolution=resolution, patch_size=patch_size, copies=copies)
+    prepare = partial(_prepare, resolution=resolution, patch_size=patch_size, exposure=exposure, copies=copies)
     largest = max(map(_pixels_held, views), default=0)
     try:
         prepared = in_order(prepare, views, largest, "Reading pictures", on_progress)
@@ -116,8 +118,8 @@ def _pixels_held(view: View) -> int:
     return max(map(pixel_count, view.files)) * (1 + (view.mask is not None) + (view.distortion is not None))
 
 
-def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) -> PreparedView:
-    picture = read_picture(view.path, as_stored=view.as_stored)
+def _prepare(view: View, resolution: int, patch_size: int, exposure: float, copies: Path | None) -> PreparedView:
+    picture = read_picture(view.path, exposure, as_stored=view.as_stored)
     width, height = picture.size
     pixels = picture.pixels if view.distortion is None else _straightened(picture, view.distortion)
     bounded, whole = model_sizes((width, height), resolution, patch_size)

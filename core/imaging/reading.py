@@ -5,8 +5,10 @@ Whatever a file holds, `read_picture` gives [H, W, 3] uint8 in sRGB:
 * EXIF rotation and mirroring are applied. (The official code forgets them.)
 * Camera raw files are developed, each in the same way (`raw`).
 * Alpha is dropped and palettes are resolved, as the official `convert("RGB")` does.
-* 16-bit samples are scaled to 8 bits by taking the high byte, floats are clipped to 0..1 and taken as sRGB.
-* An embedded colour profile is converted to sRGB; without one, pixels are taken to be sRGB already.
+* 16-bit samples are scaled to 8 bits by taking the high byte.
+* Scene-linear light of EXR and floating-point TIFF is exposed and encoded for display (`linear`).
+* An embedded colour profile, or an encoding that the file names by code points (PQ, HLG, Adobe RGB; `encodings`), is
+  converted to sRGB; without one, pixels are taken to be sRGB already.
 * Of several frames or pages the first counts, of HEIF the primary image; `Picture.unused` says so.
 * Images of more pixels than `opening.MOST_WHOLE` are read coarser; `Picture.size` stays the file's own.
 
@@ -15,7 +17,6 @@ The files themselves are never written.
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,18 +25,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from ..errors import ImageError
 from ..types import ByteArray, FloatArray, OnProgress, View
 from . import metadata
-from .colours import is_wide, srgb_from_wide
+from .encodings import Encoding, encoding_of, srgb_from_encoding
 from .flaws import UnreadableError, complaint
+from .linear_files import expose
 from .opening import note_of, opened
+from .profiles import profile_of, through_profile
 from .threads import in_order
 
 _BLENDER_FORMATS = frozenset({"JPEG", "MPO", "PNG", "TIFF", "WEBP", "JPEG2000", "BMP", "TGA"})
-_PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 _STRIP = 64  # rows, which stay in the processor's cache
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of sRGB's primaries, ITU-R BT.709
 
@@ -81,22 +83,25 @@ def check_pictures(
         raise ImageError(complaint(flaws))
 
 
-def read_picture(path: Path, *, as_stored: bool = False) -> Picture:
+def read_picture(path: Path, exposure: float | None = 0.0, *, as_stored: bool = False) -> Picture:
     """Read a picture as upright sRGB, with what its metadata tell.
 
     Args:
         path: The picture's file, of any kind named in this module's docstring.
+        exposure: In stops, of scene-linear images. None: their samples are taken as they are, as a mask's.
         as_stored: Leave it as the file stores it, which is how Blender shows it.
 
     Raises:
         ImageError: The file is missing, broken, of an unknown kind or a panorama.
     """
     with _read(path) as image:
+        encoding = encoding_of(image)  # before EXIF, which Pillow looks for behind a PNG's pixels, too
         found = metadata.read(image, as_stored=as_stored)
         _refuse_panoramas(found)
         size = metadata.size_of(image, as_stored=as_stored)
-        needs_copy = _needs_copy(image) or metadata.turns(image, as_stored=as_stored)
-        pixels = _pixels(_as_srgb(metadata.laid(image, as_stored=as_stored)))
+        needs_copy = _needs_copy(image, encoding) or metadata.turns(image, as_stored=as_stored)
+        expose(image, exposure)
+        pixels = _pixels(_srgb(image, encoding, as_stored=as_stored))
     focal_length = None if found.focal_length is None else found.focal_length * math.hypot(*size)
     return Picture(
         pixels=pixels,
@@ -132,7 +137,7 @@ def read_kept(view: View) -> FloatArray:
     if mask.channel == "alpha":
         kept = _read_alpha(mask.path, as_stored=view.as_stored)
     else:
-        kept = read_picture(mask.path).pixels @ _LUMINANCE / np.float32(255.0)
+        kept = read_picture(mask.path, exposure=None).pixels @ _LUMINANCE / np.float32(255.0)
     if mask.as_stored and not view.as_stored:
         with _read(view.path) as image:
             kept = metadata.turned_like(kept, image)
@@ -192,40 +197,33 @@ def _flaw(path: Path) -> str | None:
     return None
 
 
-def _needs_copy(image: Image.Image) -> bool:
+def _needs_copy(image: Image.Image, encoding: Encoding | None) -> bool:
     """Tell whether Blender, which heeds no profiles, shows the file's colours differently from us.
 
     Plain 8-bit grey and RGB, and 16-bit RGB, it reads as we do. Alpha would darken what we show whole.
     """
     plain = image.format in _BLENDER_FORMATS and image.mode in {"L", "RGB"} and "transparency" not in image.info
-    return not plain or _profile(image) is not None
+    is_converted = encoding is not None and not encoding.changes_nothing
+    return not plain or is_converted or profile_of(image) is not None
+
+
+def _srgb(image: Image.Image, encoding: Encoding | None, *, as_stored: bool) -> Image.Image:
+    """Decode an image, turn it as its file or `as_stored` says, and convert it to 8-bit sRGB."""
+    if encoding is None:
+        return _as_srgb(metadata.laid(image, as_stored=as_stored))
+    image.info.pop("icc_profile", None)  # the encoding counts, whatever a profile says
+    if encoding.changes_nothing:
+        return _as_srgb(metadata.laid(image, as_stored=as_stored))
+    return metadata.laid(image, as_stored=as_stored, decode=lambda stored: srgb_from_encoding(stored, encoding))
 
 
 def _as_srgb(image: Image.Image) -> Image.Image:
     """Convert any mode and profile to 8-bit sRGB."""
-    profile = _profile(image)
+    profile = profile_of(image)
     image = _eight_bits(image)
     if profile is not None:
-        return _through_profile(image, profile)
-    if (code_points := _code_points(image)) is not None:
-        return _through_code_points(image, *code_points)
+        return through_profile(image, profile)
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _code_points(image: Image.Image) -> tuple[int, int] | None:
-    """Return the primaries and transfer function (ISO/IEC 23091-2) of HEIF's nclx colours, where not those of sRGB."""
-    told = image.info.get("nclx_profile") or {}
-    points = told.get("color_primaries", 2), told.get("transfer_characteristics", 2)  # 2: unspecified
-    return points if is_wide(*points) else None
-
-
-def _through_code_points(image: Image.Image, primaries: int, transfer: int) -> Image.Image:
-    """Convert in strips: light is counted in floats."""
-    pixels = _pixels(image.convert("RGB"))
-    for top in range(0, len(pixels), _STRIP):
-        strip = pixels[top : top + _STRIP]
-        strip[:] = srgb_from_wide(strip.astype(np.uint16) * np.uint16(257), primaries, transfer)
-    return Image.fromarray(pixels)
 
 
 def _pixels(image: Image.Image) -> ByteArray:
@@ -239,66 +237,7 @@ def _pixels(image: Image.Image) -> ByteArray:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring the modes of 16 and 32 bits, which Pillow would clip at 255, to grey of 8 bits."""
+    """Bring the modes of 16 bits, which Pillow would clip at 255, to grey of 8 bits."""
     if image.mode.startswith("I"):  # 16-bit samples, in Pillow's 16- or 32-bit modes
         return Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 256).astype(np.uint8))
-    if image.mode == "F":
-        unit = np.clip(np.nan_to_num(np.asarray(image)), 0.0, 1.0)
-        return Image.fromarray(np.rint(unit * 255.0).astype(np.uint8))
     return image
-
-
-def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    """The profile that has to be applied: None where there is none, where it is sRGB, or where it cannot be meant."""
-    if image.mode == "LAB":
-        return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    data = image.info.get("icc_profile")
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(data)) if data else None
-        applies = profile is not None and _suits(profile, image.mode) and not _is_srgb(profile)
-    except (OSError, ImageCms.PyCMSError):  # a damaged profile is no reason to refuse the picture
-        return None
-    return profile if applies else None
-
-
-def _suits(profile: ImageCms.ImageCmsProfile, mode: str) -> bool:
-    """Whether a profile can describe a picture's mode: grey may carry an RGB profile, CMYK only its own."""
-    profile_mode = _profile_mode(profile)
-    if "CMYK" in (profile_mode, mode):
-        return profile_mode == mode
-    return profile_mode == "RGB" or (profile_mode == "L" and Image.getmodebase(mode) == "L")
-
-
-def _profile_mode(profile: ImageCms.ImageCmsProfile) -> str | None:
-    """The mode pixels must be in to pass through the profile."""
-    return _PROFILE_MODES.get(profile.profile.xcolor_space.strip())
-
-
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """Whether the profile leaves colours as they are: there are too many sRGB profiles to know them by name."""
-    levels = np.linspace(0, 255, 16).astype(np.uint8)
-    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(64, 64, 3)
-    probe = Image.fromarray(cube).convert(_profile_mode(profile))
-    before = np.asarray(probe.convert("RGB"), np.int16)
-    after = np.asarray(_through_profile(probe, profile), np.int16)
-    return int(np.abs(after - before).max()) <= 2
-
-
-def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Take pixels from a profile's space to sRGB."""
-    mode = "LAB" if image.mode == "LAB" else _profile_mode(profile)
-    image = image if image.mode == mode else image.convert(mode)
-    if mode != "L":
-        return _transformed(image, profile)
-    # Interpolated in between, dark greys of a linear profile are ten levels wrong: convert all 256 exactly instead.
-    levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    table = np.asarray(_transformed(levels, profile, ImageCms.Flags.NOOPTIMIZE))[0]
-    return Image.fromarray(table[np.asarray(image)])
-
-
-def _transformed(image: Image.Image, profile: ImageCms.ImageCmsProfile, flags: int = 0) -> Image.Image:
-    """Transform to sRGB, relative colorimetric with black point compensation."""
-    srgb, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC
-    flags |= ImageCms.Flags.BLACKPOINTCOMPENSATION
-    transform = ImageCms.buildTransform(profile, srgb, image.mode, "RGB", intent, ImageCms.Flags(flags))
-    return transform.apply(image)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ...core.errors import CameraError, ImageError
+from ...core.imaging.exr_header import read_windows
 from ...core.types import Distortion, FloatArray
 from ..session import session
 from . import clips, files, images, tracking
@@ -56,10 +57,10 @@ def background_of(camera: bpy.types.Object, scene: bpy.types.Scene, frame: Frame
     """
     for item in _in_order(camera.data):
         if item.source == "IMAGE" and item.image is not None:
-            return _laid(item, item.image, _size_of(item.image), frame, camera)
+            return _as_read(_laid(item, item.image, _size_of(item.image), frame, camera))
         clip = tracking.clip_of(camera, scene) if item.use_camera_clip else item.clip
         if item.source == "MOVIE_CLIP" and clip is not None:
-            return _laid(item, clip, clip.size, frame, camera)
+            return _as_read(_laid(item, clip, clip.size, frame, camera))
     return None
 
 
@@ -79,7 +80,7 @@ def clip_backdrop(camera: bpy.types.Object, scene: bpy.types.Scene, frame: Frame
             "render the shape of the clip."
         )
     scale = np.diag((width / frame.width, height / frame.height, 1.0))
-    return Backdrop(clip.name, clip, (width, height), scale, distortion=tracking.distortion_of(clip))
+    return _as_read(Backdrop(clip.name, clip, (width, height), scale, distortion=tracking.distortion_of(clip)))
 
 
 @contextmanager
@@ -134,6 +135,22 @@ def _sequence_file(backdrop: Backdrop, number: int) -> Path:
     return parts[0].name_of(f"{number:0{len(parts[1])}d}") if parts else path
 
 
+def _as_read(backdrop: Backdrop) -> Backdrop:
+    """Count in pixels of an EXR file's display window, which the worker reads; Blender shows the data window."""
+    source = backdrop.source
+    path = Path(bpy.path.abspath(source.filepath, library=source.library))
+    is_read = source.source == "SEQUENCE" or (isinstance(source, bpy.types.Image) and images.is_its_file(source, path))
+    windows = read_windows(path) if is_read else None
+    if windows is None or windows.are_same or windows.data_size != backdrop.size:
+        return backdrop
+    x, y = windows.data_corner
+    shift = np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
+    bent = backdrop.distortion
+    if bent is not None:
+        bent = replace(bent, principal_point=(bent.principal_point[0] + x, bent.principal_point[1] + y))
+    return replace(backdrop, size=windows.size, source_from_frame=shift @ backdrop.source_from_frame, distortion=bent)
+
+
 def _in_order(data: Any) -> list[Any]:
     return sorted(data.background_images, key=lambda item: not item.show_background_image)
 
@@ -185,8 +202,12 @@ def _placed(item: Any, ratio: float, frame: Frame) -> FloatArray:
 def _size_of(image: bpy.types.Image) -> Any:
     """Return (width, height); of a sequence Blender knows it only where it has shown one of its frames."""
     if image.source == "SEQUENCE" and 0 in image.size:
+        path = Path(bpy.path.abspath(image.filepath, library=image.library))
+        windows = read_windows(path)
+        if windows is not None:
+            return windows.data_size
         with suppress(ImageError):
-            return files.size_of(Path(bpy.path.abspath(image.filepath, library=image.library)))
+            return files.size_of(path)
     return image.size
 
 

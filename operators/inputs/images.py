@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 
 from ...core.errors import ImageError, StorageError
+from ...core.imaging.colours import D65, Chromaticities, srgb_from
 from ...core.imaging.headers import is_whole_png
 from ...core.types import FloatArray
 from ..session import session
@@ -16,33 +17,38 @@ from . import files
 
 ODD: Final = '<>:"/\\|?*'
 """What a file's name must not hold on some systems."""
+WORKING_SPACES: Final[dict[str, tuple[Chromaticities, tuple[float, float]]]] = {
+    "Linear Rec.2020": (((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), D65),
+    "ACEScg": (((0.713, 0.293), (0.165, 0.830), (0.128, 0.044)), (0.32168, 0.33767)),
+}
+"""Primaries and white of what float images hold in files with another working space than Linear Rec.709."""
 LONGEST: Final = 60
 """Letters of a file's name that are kept: systems have names of 255 bytes, and paths of 260 letters."""
 
 
 def picture_of(image: bpy.types.Image | None) -> Path:
-    """Return a file with an image's pixels: its own where that is what the image shows, else a lossless PNG.
+    """Return a file with an image's pixels: its own where that is what the image shows, else a lossless copy.
 
-    The PNG lies in the session's scratch folder, one for each image. Pixels of 8 bits are kept as they are; those of
-    floats are scene-linear and go through sRGB's curve, clipped at white, with no view transform. It always has an
-    alpha channel.
+    The copy lies in the session's scratch folder, one for each image, and always has an alpha channel. Pixels of 8 bits
+    are kept as they are in a PNG; floats are scene-linear and become an EXR, which the worker converts for display as
+    it does with every other.
 
     Args:
         image: An image of the file.
 
     Raises:
         ImageError: There is no image, or it has no pixels, such as a render result.
-        StorageError: The PNG cannot be written.
+        StorageError: The copy cannot be written.
     """
     if image is None:
         raise ImageError("An image of the picture list is gone from the file: take its entry off the list.")
     path = Path(bpy.path.abspath(image.filepath, library=image.library))
-    if _is_its_file(image, path):
+    if is_its_file(image, path):
         return path
     if 0 in image.size:
         raise ImageError(f"The image {image.name} has no pixels to read: save it as a picture and add its file.")
     folder = session.folder("images") / str(image.session_uid)
-    return _write_png(image, folder / f"{file_name(image.name)}.png")
+    return _write_copy(image, folder / f"{file_name(image.name)}.{'exr' if image.is_float else 'png'}")
 
 
 def file_name(name: str) -> str:
@@ -50,22 +56,26 @@ def file_name(name: str) -> str:
     return "".join("_" if letter in ODD or ord(letter) < 32 else letter for letter in name[:LONGEST]).strip(" .") or "_"
 
 
-def _is_its_file(image: bpy.types.Image, path: Path) -> bool:
+def is_its_file(image: bpy.types.Image, path: Path) -> bool:
+    """Return whether an image shows what its file holds, and the worker can read that."""
     is_plain = image.source == "FILE" and image.packed_file is None and not image.is_dirty
     return is_plain and path.suffix.lower() in files.PICTURE_SUFFIXES and path.is_file()
 
 
-def _write_png(image: bpy.types.Image, target: Path) -> Path:
+def _write_copy(image: bpy.types.Image, target: Path) -> Path:
     width, height = image.size
     pixels = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(pixels)  # type: ignore[attr-defined]
     rgba = _rgba(pixels.reshape(-1, image.channels))
     if image.is_float:
-        rgba = _display(rgba, is_premultiplied=image.alpha_mode == "PREMUL")
-    beside = target.with_name(f"{target.stem}.part.png")
-    copy: Any = bpy.data.images.new(target.stem, width, height, alpha=True)
+        rgba = _rec709(rgba)
+        if image.alpha_mode != "PREMUL":
+            rgba[:, :3] *= rgba[:, 3:]  # an EXR's alpha is associated
+    beside = target.with_name(f"{target.stem}.part{target.suffix}")
+    copy: Any = bpy.data.images.new(target.stem, width, height, alpha=True, float_buffer=image.is_float)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        copy.colorspace_settings.is_data = bool(image.is_float)  # else Blender encodes floats for display
         copy.pixels.foreach_set(rgba.ravel())
         _save(copy, beside)
         beside.replace(target)
@@ -84,13 +94,22 @@ def _save(image: bpy.types.Image, path: Path) -> None:
     """Save an image of ours.
 
     Raises:
-        OSError: It is not there to its end: of a full disk Blender says nothing.
+        OSError: It is not there to its end: of a full disk Blender says nothing when it writes a PNG.
         RuntimeError: Blender says something.
     """
-    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.filepath_raw, image.file_format = str(path), "OPEN_EXR" if image.is_float else "PNG"
     image.save()
-    if not is_whole_png(path):
+    if not (path.is_file() if image.is_float else is_whole_png(path)):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _rec709(rgba: FloatArray) -> FloatArray:
+    """Take light [N, 4] from the file's working space to the primaries of sRGB."""
+    space = getattr(getattr(bpy.data, "colorspace", None), "working_space", "")  # new in Blender 5.0
+    if space not in WORKING_SPACES:
+        return rgba
+    matrix = srgb_from(*WORKING_SPACES[space])
+    return np.concatenate([rgba[:, :3] @ matrix.T, rgba[:, 3:]], axis=1)
 
 
 def _rgba(pixels: FloatArray) -> FloatArray:
@@ -101,14 +120,3 @@ def _rgba(pixels: FloatArray) -> FloatArray:
     if channels == 4:
         rgba[:, 3] = pixels[:, 3]
     return rgba
-
-
-def _display(rgba: FloatArray, *, is_premultiplied: bool) -> FloatArray:
-    """Take scene-linear [N, 4] to sRGB, alpha straight (IEC 61966-2-1)."""
-    colour = np.nan_to_num(rgba[:, :3], posinf=1.0)
-    if is_premultiplied:
-        colour = colour / np.maximum(rgba[:, 3:], 1e-6)
-    colour = np.clip(colour, 0.0, 1.0)
-    curved = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * colour ** (1 / 2.4) - 0.055)
-    shown: FloatArray = np.concatenate([curved, np.clip(rgba[:, 3:], 0.0, 1.0)], axis=1).astype(np.float32)
-    return shown

@@ -51,12 +51,19 @@ def test_packed_images_are_written_and_saved_ones_are_their_file(pictures):
     session.close()
 
 
-def test_a_float_image_is_shown_as_srgb():
-    linear = np.zeros((2, 3, 4))
-    linear[..., :3], linear[..., 3] = [[[0.0], [0.0031308], [0.2158605]], [[1.0], [7.0], [0.5]]], 1.0
-    path = images.picture_of(make_image("hdr", linear, float_buffer=True))
-    expected = [[0.0, 0.04045, 0.50196], [1.0, 1.0, 0.73536]]
-    np.testing.assert_allclose(pixels_of(path)[..., 0], expected, atol=0.5 / 255 + 1e-4)
+@pytest.mark.parametrize("alpha_mode", ["STRAIGHT", "PREMUL"])
+def test_a_float_image_is_written_as_it_is(alpha_mode):
+    """As an EXR, whose alpha is associated: the worker converts it as every other."""
+    linear = np.random.default_rng(1).uniform(-0.5, 9.0, (2, 3, 4))
+    linear[..., 3] = [[1.0, 0.5, 0.25], [1.0, 1.0, 0.0]]
+    image = make_image("hdr", linear, alpha=True, float_buffer=True)
+    image.alpha_mode = alpha_mode
+    path = images.picture_of(image)
+    assert path.name == "hdr.exr"
+    expected = linear.copy()
+    if alpha_mode == "STRAIGHT":
+        expected[..., :3] *= linear[..., 3:]
+    np.testing.assert_allclose(pixels_of(path), expected, rtol=1e-6, atol=1e-6)
     session.close()
 
 

@@ -18,6 +18,7 @@ PACKAGES: Final = {
     "av": "av",
     "huggingface_hub": "huggingface-hub",
     "numpy": "numpy",
+    "OpenEXR": "openexr",
     "PIL": "pillow",
     "pillow_heif": "pillow-heif",
     "rawpy": "rawpy",

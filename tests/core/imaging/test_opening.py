@@ -247,7 +247,8 @@ def test_a_very_large_image_is_read_smaller_and_covers_the_same(tmp_path, small_
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
 def test_every_kind_of_pixel_can_be_read_smaller(tmp_path, small_limit, mode):
     grey = np.tile(np.linspace(40, 200, 200).astype(np.uint8), (100, 1))
-    wide = {"I;16": grey.astype(np.uint16) * 256, "I": grey.astype(np.int32) * 256, "F": grey / np.float32(255)}
+    light = ((grey / np.float32(255) + 0.055) / 1.055) ** 2.4  # floats are scene-linear
+    wide = {"I;16": grey.astype(np.uint16) * 256, "I": grey.astype(np.int32) * 256, "F": light}
     image = Image.fromarray(wide[mode]) if mode in wide else Image.fromarray(grey).convert(mode, dither=0)
     image.save(tmp_path / "p.tif")
     picture = read_picture(tmp_path / "p.tif")

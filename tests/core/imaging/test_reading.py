@@ -139,6 +139,9 @@ def sixteen_bits(array: np.ndarray) -> np.ndarray:
     return array.astype(np.uint16) * 256 + 200
 
 
+LIGHT = GREY / 255
+LINEAR = np.rint(255 * np.where(LIGHT <= 0.0031308, 12.92 * LIGHT, 1.055 * LIGHT ** (1 / 2.4) - 0.055))
+"""The ramp as light, by sRGB's curve."""
 KINDS = {
     "grey.png": (Image.fromarray(RAMP), GREY, False),
     "grey_alpha.png": (Image.fromarray(np.dstack([RAMP, 255 - RAMP])), GREY, True),
@@ -146,7 +149,7 @@ KINDS = {
     "grey16.tif": (Image.fromarray(sixteen_bits(RAMP)), GREY, True),
     "grey32.tif": (Image.fromarray(sixteen_bits(RAMP).astype(np.int32)), GREY, True),
     "grey16.pgm": (Image.fromarray(sixteen_bits(RAMP).astype(np.int32)), GREY, True),
-    "float.tif": (Image.fromarray(RAMP.astype(np.float32) / 255), GREY, True),
+    "float.tif": (Image.fromarray(RAMP.astype(np.float32) / 255), LINEAR, True),
     "bits.png": (Image.fromarray(RAMP > 99), np.where(GREY > 99, 255, 0), True),
     "rgb.png": (Image.fromarray(COLOUR), COLOUR, False),
     "rgb.bmp": (Image.fromarray(COLOUR), COLOUR, False),
@@ -185,7 +188,7 @@ def test_sixteen_bit_colour_is_scaled(tmp_path, suffix):
 def test_floats_outside_the_range_are_clipped(tmp_path):
     values = np.array([[-1.0, 0.5, 2.0, np.nan, np.inf]], np.float32)
     picture = read_picture(save(tmp_path / "p.tif", values))
-    np.testing.assert_array_equal(picture.pixels[0, :, 0], [0, 128, 255, 0, 255])
+    np.testing.assert_array_equal(picture.pixels[0, :, 0], [0, 188, 255, 0, 255])
 
 
 def test_wide_integers_saturate(tmp_path):

@@ -81,6 +81,7 @@ requests = st.builds(
     precision=st.sampled_from(["auto", "fp32", "mixed", "bf16", "fp16"]),
     head_chunk=st.integers(1, 64),
     exif_lens=st.booleans(),
+    exposure=st.floats(-32.0, 32.0),
 )
 messages = st.one_of(
     st.builds(ReadyMessage, st.text(), ids, st.dictionaries(st.text(), st.text(), max_size=3)),
