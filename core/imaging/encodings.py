@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from ..types import ByteArray
 from .colours import ADOBE_RGB, is_hdr, is_wide, srgb_from_wide
@@ -70,28 +70,33 @@ def encoding_of(image: Image.Image) -> Encoding | None:
     return found
 
 
-def upright_from_encoding(image: Image.Image, encoding: Encoding) -> Image.Image:
-    """Convert samples to upright 8-bit sRGB, from more than 8 bits where the file has them.
+def apply_encoding(image: Image.Image, encoding: Encoding) -> None:
+    """Load an image and convert its samples to 8-bit sRGB in place, from more than 8 bits where the file has them.
 
     Args:
         image: As opened by Pillow.
         encoding: What its samples stand for.
     """
-    high, low = _deep_halves(image) if image.format == "AVIF" and is_hdr(encoding.transfer) else (image, None)
-    low = _low_bytes(image) if image.format == "PNG" else low
-    high, low = _upright(high, image), low and _upright(low, image)
+    image.load()
+    if not encoding.changes_nothing:
+        high, low = image, None
+        if image.format == "PNG":
+            low = _low_bytes(image)
+        elif image.format == "AVIF" and is_hdr(encoding.transfer):
+            high, low = _deep_halves(image)
+        image.im, image._mode = _srgb(high, low, encoding).im, "RGB"
+        image.info.pop("transparency", None)
+    image.info.pop("icc_profile", None)
+
+
+def _srgb(high: Image.Image, low: Image.Image | None, encoding: Encoding) -> Image.Image:
+    """Convert the upper halves of samples of 16 bits, and the lower ones where they are known."""
     srgb = np.empty((high.height, high.width, 3), np.uint8)
     for top in range(0, high.height, _STRIP):
         box = (0, top, high.width, min(top + _STRIP, high.height))
         samples = _samples(high.crop(box), low and low.crop(box), encoding)
         srgb[top : top + _STRIP] = srgb_from_wide(samples, encoding.primaries, encoding.transfer)
     return Image.fromarray(srgb)
-
-
-def _upright(part: Image.Image, image: Image.Image) -> Image.Image:
-    """Turn what was decoded of an image as the image says."""
-    part.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return ImageOps.exif_transpose(part)
 
 
 def _samples(high: Image.Image, low: Image.Image | None, encoding: Encoding) -> NDArray[np.uint16]:

@@ -30,7 +30,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
 from ..types import ByteArray, FloatArray, Mask, OnProgress
-from .encodings import Encoding, encoding_of, upright_from_encoding
+from .encodings import apply_encoding, encoding_of
 from .exr import ExrImage
 from .flaws import UnreadableError, complaint, refuse_non_files
 from .float_tiff import FloatTiffImage
@@ -109,7 +109,10 @@ def read_picture(path: Path, exposure: float | None = 0.0) -> Picture:
             needs_copy = _needs_copy(image) or (encoding is not None and not encoding.changes_nothing)
             focal_length = _focal_length(image)
             expose(image, exposure)
-            pixels = _pixels(_upright_srgb(image, encoding))
+            if encoding is not None:
+                apply_encoding(image, encoding)
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = _pixels(_as_srgb(image))
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
     return Picture(pixels, focal_length, needs_copy)
@@ -233,15 +236,6 @@ def _needs_copy(image: Image.Image) -> bool:
     plain = image.format in _BLENDER_FORMATS and image.mode in {"L", "RGB"} and "transparency" not in image.info
     rotated = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
     return not plain or rotated or profile_of(image) is not None
-
-
-def _upright_srgb(image: Image.Image, encoding: Encoding | None) -> Image.Image:
-    if encoding is not None and not encoding.changes_nothing:
-        return upright_from_encoding(image, encoding)
-    ImageOps.exif_transpose(image, in_place=True)
-    if encoding is not None:  # sRGB, whatever a profile says
-        image.info.pop("icc_profile", None)
-    return _as_srgb(image)
 
 
 def _as_srgb(image: Image.Image) -> Image.Image:
