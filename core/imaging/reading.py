@@ -5,7 +5,7 @@ Whatever a file holds, `read_picture` gives [H, W, 3] uint8 in sRGB:
 * EXIF rotation and mirroring are applied. (The official code forgets them.)
 * Alpha is dropped and palettes are resolved, as the official `convert("RGB")` does.
 * 16-bit samples are scaled to 8 bits by taking the high byte.
-* Scene-linear light of EXR and floating-point TIFF is exposed and encoded for display (`linear`).
+* Scene-linear light of EXR, Radiance and floating-point TIFF is exposed and encoded for display (`linear`).
 * An embedded colour profile, or an encoding that the file names by code points (PQ, HLG, Adobe RGB; `encodings`), is
   converted to sRGB; without one, pixels are taken to be sRGB already.
 * Of several frames or pages the first counts.
@@ -36,11 +36,16 @@ from .flaws import UnreadableError, complaint, refuse_non_files
 from .float_tiff import FloatTiffImage
 from .linear_files import expose
 from .profiles import profile_of, through_profile
+from .radiance import RadianceImage
 from .threads import in_order
 
 # Only formats that Pillow decodes itself: EPS, for one, would start another program.
 _FORMATS = (
-    *(ExrImage.format, FloatTiffImage.format),  # floats before Pillow's own TIFF, which takes them for levels
+    *(
+        ExrImage.format,
+        RadianceImage.format,
+        FloatTiffImage.format,
+    ),  # floats before Pillow's own TIFF, which takes them for levels
     *("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI"),
 )
 _BLENDER_FORMATS = frozenset({"JPEG", "MPO", "PNG", "TIFF", "WEBP", "JPEG2000", "BMP", "TGA"})

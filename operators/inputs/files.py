@@ -21,7 +21,7 @@ Numbered = Literal["AUTO", "PICTURES", "SEQUENCE"]
 PICTURE_SUFFIXES: Final = frozenset(
     {
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k", ".j2c"),
-        *(".bmp", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".pbm", ".psd", ".sgi", ".rgb", ".rgba", ".exr"),
+        *(".bmp", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".pbm", ".psd", ".sgi", ".rgb", ".rgba", ".exr", ".hdr"),
     }
 )
 """Lower-case suffixes of pictures that the worker reads."""
