@@ -70,15 +70,27 @@ def encoding_of(image: Image.Image) -> Encoding | None:
     return found
 
 
-def srgb_from_encoding(image: Image.Image, encoding: Encoding) -> Image.Image:
-    """Convert samples to 8-bit sRGB, from more than 8 bits where the file has them; nothing is turned.
+def apply_encoding(image: Image.Image, encoding: Encoding) -> None:
+    """Load an image and convert its samples to 8-bit sRGB in place, from more than 8 bits where the file has them.
 
     Args:
         image: As opened by Pillow.
         encoding: What its samples stand for.
     """
-    high, low = _deep_halves(image) if image.format == "AVIF" and is_hdr(encoding.transfer) else (image, None)
-    low = _low_bytes(image) if image.format == "PNG" else low
+    image.load()
+    if not encoding.changes_nothing:
+        high, low = image, None
+        if image.format == "PNG":
+            low = _low_bytes(image)
+        elif image.format == "AVIF" and is_hdr(encoding.transfer):
+            high, low = _deep_halves(image)
+        image.im, image._mode = _srgb(high, low, encoding).im, "RGB"
+        image.info.pop("transparency", None)
+    image.info.pop("icc_profile", None)
+
+
+def _srgb(high: Image.Image, low: Image.Image | None, encoding: Encoding) -> Image.Image:
+    """Convert the upper halves of samples of 16 bits, and the lower ones where they are known."""
     srgb = np.empty((high.height, high.width, 3), np.uint8)
     for top in range(0, high.height, _STRIP):
         box = (0, top, high.width, min(top + _STRIP, high.height))

@@ -37,7 +37,7 @@ RAW_SUFFIXES: Final = frozenset(
 IMAGE_SUFFIXES: Final = RAW_SUFFIXES | {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k", ".j2c"),
     *(".bmp", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".pbm", ".pfm", ".psd", ".sgi", ".rgb", ".rgba"),
-    *(".heic", ".heif", ".hif", ".exr"),
+    *(".heic", ".heif", ".hif", ".exr", ".hdr"),
 }
 """Lower-case suffixes of images that the worker reads."""
 
@@ -52,6 +52,8 @@ _STARTS: Final[Mapping[bytes, str]] = {
     b"GIF89a": "GIF",
     b"8BPS\0": "PSD",
     b"\x76\x2f\x31\x01": "EXR",
+    b"#?RADIANCE": "HDR",
+    b"#?RGBE": "HDR",
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
     b"\xff\x4f\xff\x51": "JPEG2000",
     **{bytes((1, 0xDA, packed, width)): "SGI" for packed in (0, 1) for width in (1, 2)},
@@ -88,8 +90,8 @@ def content_of(path: Path) -> str | None:
     """Recognise a file's format by its content.
 
     Returns:
-        A name as Pillow has it where Pillow reads the format; "HEIF", "RAW", "EXR", or the name of a movie's container.
-        None: it is not known here, or the file cannot be looked at.
+        A name as Pillow has it where Pillow reads the format; "HEIF", "RAW", "EXR", "HDR" (Radiance), or the name of a
+        movie's container. None: it is not known here, or the file cannot be looked at.
     """
     try:
         status = path.stat()

@@ -23,6 +23,7 @@ from .exr import ExrImage
 from .flaws import UnreadableError, refuse_non_files
 from .float_tiff import FloatTiffImage
 from .kinds import content_of, kind_of
+from .radiance import RadianceImage
 
 MOST_PIXELS: Final = 500_000_000
 """Pixels of an image that is read at all: Pillow takes 4 bytes for each, and as many again at the widest."""
@@ -32,7 +33,11 @@ Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses above twice this num
 
 # Only formats that are decoded in this process: EPS, for one, would start another program.
 _FORMATS: Final = (
-    *(ExrImage.format, FloatTiffImage.format),  # floats before Pillow's own TIFF, which takes them for levels
+    *(
+        ExrImage.format,
+        RadianceImage.format,
+        FloatTiffImage.format,
+    ),  # floats before Pillow's own TIFF, which takes them for levels
     *("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI"),
 )
 # What Pillow's decoders let through on damaged files, beside the OSError they promise.

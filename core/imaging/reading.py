@@ -6,7 +6,7 @@ Whatever a file holds, `read_picture` gives [H, W, 3] uint8 in sRGB:
 * Camera raw files are developed, each in the same way (`raw`).
 * Alpha is dropped and palettes are resolved, as the official `convert("RGB")` does.
 * 16-bit samples are scaled to 8 bits by taking the high byte.
-* Scene-linear light of EXR and floating-point TIFF is exposed and encoded for display (`linear`).
+* Scene-linear light of EXR, Radiance and floating-point TIFF is exposed and encoded for display (`linear`).
 * An embedded colour profile, or an encoding that the file names by code points (PQ, HLG, Adobe RGB; `encodings`), is
   converted to sRGB; without one, pixels are taken to be sRGB already.
 * Of several frames or pages the first counts, of HEIF the primary image; `Picture.unused` says so.
@@ -30,10 +30,10 @@ from PIL import Image
 from ..errors import ImageError
 from ..types import ByteArray, FloatArray, OnProgress, View
 from . import metadata
-from .encodings import Encoding, encoding_of, srgb_from_encoding
+from .encodings import Encoding, apply_encoding, encoding_of
 from .flaws import UnreadableError, complaint
 from .linear_files import expose
-from .opening import note_of, opened
+from .opening import note_of, opened, reduced
 from .profiles import profile_of, through_profile
 from .threads import in_order
 
@@ -209,12 +209,13 @@ def _needs_copy(image: Image.Image, encoding: Encoding | None) -> bool:
 
 def _srgb(image: Image.Image, encoding: Encoding | None, *, as_stored: bool) -> Image.Image:
     """Decode an image, turn it as its file or `as_stored` says, and convert it to 8-bit sRGB."""
-    if encoding is None:
-        return _as_srgb(metadata.laid(image, as_stored=as_stored))
-    image.info.pop("icc_profile", None)  # the encoding counts, whatever a profile says
-    if encoding.changes_nothing:
-        return _as_srgb(metadata.laid(image, as_stored=as_stored))
-    return metadata.laid(image, as_stored=as_stored, decode=lambda stored: srgb_from_encoding(stored, encoding))
+
+    def decode(stored: Image.Image) -> Image.Image:
+        if encoding is not None:
+            apply_encoding(stored, encoding)
+        return reduced(stored)
+
+    return _as_srgb(metadata.laid(image, as_stored=as_stored, decode=decode))
 
 
 def _as_srgb(image: Image.Image) -> Image.Image:

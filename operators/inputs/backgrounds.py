@@ -138,9 +138,9 @@ def _sequence_file(backdrop: Backdrop, number: int) -> Path:
 def _as_read(backdrop: Backdrop) -> Backdrop:
     """Count in pixels of an EXR file's display window, which the worker reads; Blender shows the data window."""
     source = backdrop.source
-    path = Path(bpy.path.abspath(source.filepath, library=source.library))
-    is_read = source.source == "SEQUENCE" or (isinstance(source, bpy.types.Image) and images.is_its_file(source, path))
-    windows = read_windows(path) if is_read else None
+    is_still = isinstance(source, bpy.types.Image) and source.source != "SEQUENCE"
+    path = images.file_of(source) if is_still else Path(bpy.path.abspath(source.filepath, library=source.library))
+    windows = None if path is None or source.source == "MOVIE" else read_windows(path)
     if windows is None or windows.are_same or windows.data_size != backdrop.size:
         return backdrop
     x, y = windows.data_corner

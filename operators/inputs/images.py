@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,13 +44,12 @@ def picture_of(image: bpy.types.Image | None) -> Path:
     """
     if image is None:
         raise ImageError("An image of the picture list is gone from the file: take its entry off the list.")
-    path = Path(bpy.path.abspath(image.filepath, library=image.library))
-    if is_its_file(image, path):
+    path = file_of(image)
+    if path is not None:
         return path
     if 0 in image.size:
         raise ImageError(f"The image {image.name} has no pixels to read: save it as a picture and add its file.")
-    folder = session.folder("images") / str(image.session_uid)
-    return _write_copy(image, folder / f"{file_name(image.name)}.{'exr' if image.is_float else 'png'}")
+    return _write_copy(image, _scratch(image, ".exr" if image.is_float else ".png"))
 
 
 def file_name(name: str) -> str:
@@ -56,10 +57,52 @@ def file_name(name: str) -> str:
     return "".join("_" if letter in ODD or ord(letter) < 32 else letter for letter in name[:LONGEST]).strip(" .") or "_"
 
 
-def is_its_file(image: bpy.types.Image, path: Path) -> bool:
-    """Return whether an image shows what its file holds, and the worker can read that."""
-    is_plain = image.source == "FILE" and image.packed_file is None and not image.is_dirty
-    return is_plain and path.suffix.lower() in files.PICTURE_SUFFIXES and path.is_file()
+def file_of(image: bpy.types.Image) -> Path | None:
+    """Return the file that an image shows: its own, or what is packed of one in the scratch folder; None without one.
+
+    Raises:
+        StorageError: What is packed cannot be written.
+    """
+    path = Path(bpy.path.abspath(image.filepath, library=image.library))
+    if image.source != "FILE" or image.is_dirty or path.suffix.lower() not in files.PICTURE_SUFFIXES:
+        return None
+    if image.packed_file is not None:
+        return _unpacked(image, path.suffix)
+    return path if path.is_file() else None
+
+
+def _unpacked(image: bpy.types.Image, suffix: str) -> Path:
+    """Write a packed file as it is, so that the worker reads its colours, bits and orientation as of any other."""
+    target = _scratch(image, suffix)
+    beside = target.with_name(f"{target.name}.part")
+    packed: Any = image.packed_file
+    with _written(image, target, beside):
+        beside.write_bytes(packed.data)
+    return target
+
+
+def _scratch(image: bpy.types.Image, suffix: str) -> Path:
+    return session.folder("images") / str(image.session_uid) / f"{file_name(image.name)}{suffix}"
+
+
+@contextmanager
+def _written(image: bpy.types.Image, target: Path, beside: Path) -> Iterator[None]:
+    """Make a file's folder, and put the file in its place when it is there to its end.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+        beside.replace(target)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).strip()
+        raise StorageError(
+            f"{image.name} could not be written to {target.parent} ({reason}): free some space."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _write_copy(image: bpy.types.Image, target: Path) -> Path:
@@ -74,19 +117,12 @@ def _write_copy(image: bpy.types.Image, target: Path) -> Path:
     beside = target.with_name(f"{target.stem}.part{target.suffix}")
     copy: Any = bpy.data.images.new(target.stem, width, height, alpha=True, float_buffer=image.is_float)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copy.colorspace_settings.is_data = bool(image.is_float)  # else Blender encodes floats for display
-        copy.pixels.foreach_set(rgba.ravel())
-        _save(copy, beside)
-        beside.replace(target)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).strip()
-        raise StorageError(
-            f"{image.name} could not be written to {target.parent} ({reason}): free some space."
-        ) from error
+        with _written(image, target, beside):
+            copy.colorspace_settings.is_data = bool(image.is_float)  # else Blender encodes floats for display
+            copy.pixels.foreach_set(rgba.ravel())
+            _save(copy, beside)
     finally:
         bpy.data.images.remove(copy)
-        beside.unlink(missing_ok=True)
     return target
 
 

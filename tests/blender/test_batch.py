@@ -228,6 +228,9 @@ def test_every_setting_of_a_request_has_an_argument():
         "--exact-pixels", "--mixed-sizes=crop", "--reference-view=first", "--pose-source=ray_map", "--ignore-exif"
     )
     more = parsed("--point-source=rays", "--field-of-view=90", "--device=cpu", "--precision=fp32", "--resolution=70")
+    assert arguments.request_from(parsed("--exposure", "-1.5"), (), "nano").exposure == -1.5
+    with pytest.raises(usage.UsageError, match="--exposure"):
+        parsed("--exposure=nan")
     request = arguments.request_from(given, (), "nano")
     assert not request.square_pixels
     assert not request.exif_lens

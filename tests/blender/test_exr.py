@@ -1,8 +1,10 @@
 """A plate gives the same pixels whichever way it comes in, and the very ones that Blender's Standard view shows."""
 
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import bpy
@@ -117,8 +119,9 @@ def test_up_to_white_it_is_what_blender_shows(empty_file, tmp_path):
     assert np.abs(ours.astype(int) - blender).mean() < 0.1
 
 
+@pytest.mark.parametrize("is_packed", [False, True])
 @pytest.mark.parametrize("display", [(0, 0, 79, 59), (10, 6, 39, 25)])
-def test_a_camera_before_an_exr_with_another_data_window(empty_file, tmp_path, display):
+def test_a_camera_before_an_exr_with_another_data_window(empty_file, tmp_path, display, is_packed):
     """Blender lays the data window, the worker reads the display window: a point stays on its pixel."""
     light = light_of(1, 1.0)
     planes = {name: light[..., index] for index, name in enumerate("RGB")}
@@ -129,6 +132,8 @@ def test_a_camera_before_an_exr_with_another_data_window(empty_file, tmp_path, d
     camera.rotation_euler, camera.location = (1.0, 0.2, 0.3), (1, 2, 3)
     image = bpy.data.images.load(str(path))
     assert tuple(image.size) == SIZE
+    if is_packed:
+        image.pack()
     add_background(camera, image)
     view = view_of(camera)
     shift = np.array([[1.0, 0.0, data[0] - display[0]], [0.0, 1.0, data[1] - display[1]], [0.0, 0.0, 1.0]])
@@ -137,6 +142,29 @@ def test_a_camera_before_an_exr_with_another_data_window(empty_file, tmp_path, d
     size = display[2] - display[0] + 1, display[3] - display[1] + 1
     assert stored_size(path) == files.size_of(path) == size
     assert read([view.path], tmp_path)[0].shape == (size[1], size[0], 3)
+    session.close()
+
+
+def test_an_hdr_png_gives_the_same_pixels_behind_a_camera_and_packed(empty_file, tmp_path):
+    """PQ told by cICP, which Blender reads from 5.3 on: what it makes of it is not asked."""
+    light = light_of(1, 0.75)
+    root = (light * 203.0 / 10000.0) ** (2610 / 16384)
+    signal = ((3424 / 4096 + 2413 / 128 * root) / (1 + 2392 / 128 * root)) ** (2523 / 32)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.rint(65535 * signal).astype(">u2"))
+    head = struct.pack(">IIBBBBB", *SIZE, 16, 2, 0, 0, 0)
+    chunks = {b"IHDR": head, b"cICP": bytes([1, 16, 0, 1]), b"IDAT": zlib.compress(rows), b"IEND": b""}
+    content = (struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks.items())
+    path = tmp_path / "hdr.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(content))
+    image, packed = bpy.data.images.load(str(path)), bpy.data.images.load(str(path))
+    packed.pack()
+    camera = add_camera()
+    add_background(camera, image)
+    views = [view_of(camera), *views_of(Item("packed", "IMAGE", image=packed))]
+    expected = 255.0 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    for pixels in read([path, *(view.path for view in views)], tmp_path):
+        assert np.abs(pixels - expected).max() <= 0.6
+    session.close()
 
 
 @pytest.mark.skipif(bpy.app.version < (5, 0), reason="working spaces are new in Blender 5.0")

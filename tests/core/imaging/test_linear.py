@@ -245,6 +245,52 @@ def test_the_request_s_exposure_reaches_the_pixels_and_the_texture(tmp_path):
     assert np.abs(np.asarray(Image.open(view.texture)) - srgb(LIGHT)).max() <= 0.51
 
 
+# --- Radiance ---
+
+
+def radiance(path: Path, light, *, runs, header=b"FORMAT=32-bit_rle_rgbe\n") -> Path:
+    height, width, _ = light.shape
+    exponent = np.ceil(np.log2(light.max(axis=2, keepdims=True)) + 1e-6).astype(int)
+    mantissas = np.clip(light / 2.0 ** (exponent - 8.0), 0, 255)
+    pixels = np.concatenate([np.rint(mantissas), exponent + 128], axis=2).astype(np.uint8)
+    data = b""
+    for row in pixels:
+        if not runs:
+            data += row.tobytes()
+            continue
+        data += bytes((2, 2, width >> 8, width & 255))
+        for plane in row.T:
+            data += bytes((128 + 5, plane[0])) + bytes((width - 5,)) + plane[5:].tobytes()
+    path.write_bytes(b"#?RADIANCE\n" + header + b"\n" + f"-Y {height} +X {width}\n".encode() + data)
+    return path
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_radiance(tmp_path, runs):
+    light = LIGHT * 0.9 + 0.05
+    light[:, :5] = light[:, :1]
+    path = radiance(tmp_path / "p.hdr", light, runs=runs)
+    picture = read_picture(path)
+    assert np.abs(picture.pixels - srgb(light)).mean() <= 1.0
+    assert np.abs(srgb_from_linear(light / 4, 2.0).astype(int) - picture.pixels).mean() <= 1.0
+    assert picture.needs_copy
+    assert upright_size(path) == (53, 37)
+    check_pictures([path])
+    (tmp_path / "cut.hdr").write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ImageError, match=r"cut\.hdr"):
+        read_picture(tmp_path / "cut.hdr")
+
+
+def test_radiance_of_other_colours(tmp_path):
+    light = LIGHT * 0.6 + 0.3
+    xyz = light @ np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).T
+    path = radiance(tmp_path / "a.hdr", xyz, runs=False, header=b"FORMAT=32-bit_rle_xyze\n")
+    assert np.abs(read_picture(path).pixels - srgb(light)).mean() <= 1.5
+    told = b"FORMAT=32-bit_rle_rgbe\nPRIMARIES= .15 .06 .30 .60 .64 .33 .3127 .3290\n"
+    path = radiance(tmp_path / "b.hdr", light[..., ::-1], runs=False, header=told)
+    assert np.abs(read_picture(path).pixels - srgb(light)).mean() <= 1.0
+
+
 # --- TIFF ---
 
 
