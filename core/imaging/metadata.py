@@ -39,24 +39,23 @@ CONTAINER_TURNS: Final = frozenset({"AVIF", "HEIF"})
 """Formats whose container states the orientation as a part of decoding, which Blender applies, too."""
 
 IMPOSSIBLE = (
-    "The focal length in the metadata of {{}} is impossible ({:g} mm as 35 mm equivalent) and is not used: "
-    "set the lens in the image list or with --lens if you know it."
+    "A focal length of {:g} mm (35 mm equivalent), as the metadata states, is impossible and not used: {{}}. "
+    "Set the lens in the image list or with --lens if you know it."
 )
 CROPPED = (
-    "The focal length in the metadata of {{}} is not used, since it is for an image of {}×{} pixels of another shape: "
-    "it was cropped or stretched since. Set the lens in the image list or with --lens if you know it."
+    "The focal length in the metadata is for an image of {}×{} pixels, which has another shape, and not used: {{}}. "
+    "After a crop or a stretch, set the lens in the image list or with --lens if you know it."
 )
 FISHEYE = (
-    "A fisheye lens took {}: straight lines bend, and geometry towards the edges is wrong. "
-    "Undistort it first, or use a solved clip with its lens distortion."
+    "Taken with a fisheye lens: {}. Straight lines bend, and geometry towards the edges is wrong: undistort such "
+    "images first, or use a solved clip with its lens distortion."
 )
 LONG = (
-    "Its shape suggests that {} is a panorama, which is treated as an image of one flat camera: "
-    "use the single photos if it was stitched."
+    "Of the shape of a panorama, but treated as taken by one flat camera: {}. Use the single photos if it was stitched."
 )
 NOT_SQUARE = (
-    "The pixels of {{}} are {:.3g} times as wide as high according to its metadata, which is ignored: "
-    "resize it to square pixels if it looks squeezed."
+    "Pixels that are {:.3g} times as wide as high, as the metadata states, are taken as square: {{}}. "
+    "Resize such images to square pixels if they look squeezed."
 )
 PANORAMA = "is a panorama ({}), which no flat camera can show: export flat (rectilinear) views of it and use those"
 
