@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from ..errors import ImageError
-from ..types import FloatArray, OnProgress, Progress, View
+from ..names import readable
+from ..types import FloatArray, LeftOut, OnProgress, Progress, View
 from .distortion import check_distortion, scaled
 from .flaws import UnreadableError
 from .kinds import is_movie
@@ -32,9 +34,37 @@ class Inputs:
     """As asked for; those of movies with the frame's own time, and lens and distortion for square pixels."""
     pictures: tuple[View, ...]
     """The same with pictures in place of movies, for `preparation.prepare_views`."""
-    dropped: tuple[int, ...]
-    """Indices of the request's views that repeat a frame of another."""
+    left_out: tuple[LeftOut, ...]
+    """The request's other views, by index."""
     warnings: tuple[str, ...]
+
+    def without(self, places: Sequence[int], reason: str, warnings: Sequence[str]) -> Inputs:
+        """Leave out more.
+
+        Args:
+            places: Indices among `views`.
+            reason: Of all of them, see `LeftOut.reason`.
+            warnings: Say it to the artist.
+        """
+        gone = {item.view for item in self.left_out}
+        asked = [index for index in range(len(self.views) + len(gone)) if index not in gone]
+        more = [LeftOut(name_of(self.views[place]), reason, asked[place]) for place in places]
+        stays = [place for place in range(len(self.views)) if place not in set(places)]
+        return Inputs(
+            views=tuple(self.views[place] for place in stays),
+            pictures=tuple(self.pictures[place] for place in stays),
+            left_out=tuple(sorted([*self.left_out, *more], key=lambda item: item.view or 0)),
+            warnings=(*self.warnings, *warnings),
+        )
+
+
+def name_of(view: View) -> str:
+    """Name what a view is read from: its file, of a movie with the frame's time."""
+    is_frame = view.time is not None and is_movie(view.path)
+    return readable(f"{view.path.name} at {view.time:.3f} s" if is_frame else view.path.name)
+
+
+REPEATED: Final = "shows the same frame as another chosen time"
 
 
 def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda step: None) -> Inputs:
@@ -60,16 +90,11 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
         files = [file for view in views for file in view.files if not is_movie(file)]
         check_pictures(list(dict.fromkeys(files)), on_progress, flaws)
     settled = [_settled(view, frames) for view in views]
-    dropped = _repeated([view for view, _ in settled])
-    kept = [pair for index, pair in enumerate(settled) if index not in dropped]
-    pictures = tuple(picture for _, picture in kept)
-    _check_masks(pictures, {frame.picture: frame.stretch for frame in frames.values()})
-    return Inputs(
-        views=tuple(view for view, _ in kept),
-        pictures=pictures,
-        dropped=tuple(dropped),
-        warnings=_warnings(Counter(views[index].path for index in dropped)),
-    )
+    inputs = Inputs(tuple(view for view, _ in settled), tuple(picture for _, picture in settled), (), ())
+    repeated = _repeated(inputs.views)
+    inputs = inputs.without(repeated, REPEATED, _repeat_warnings(Counter(views[index].path for index in repeated)))
+    _check_masks(inputs.pictures, {frame.picture: frame.stretch for frame in frames.values()})
+    return inputs
 
 
 def _files(view: View) -> list[tuple[Path, float]]:
@@ -137,11 +162,11 @@ def _same_camera(camera: FloatArray | None, kept: FloatArray | None) -> bool:
     return camera is None or (kept is not None and np.array_equal(camera, kept))
 
 
-def _warnings(dropped: Mapping[Path, int]) -> tuple[str, ...]:
+def _repeat_warnings(repeated: Mapping[Path, int]) -> tuple[str, ...]:
     return tuple(
         f"{movie.name} shows one frame at several of the chosen times: {count} of them "
         f"{'is' if count == 1 else 'are'} left out."
-        for movie, count in dropped.items()
+        for movie, count in repeated.items()
     )
 
 

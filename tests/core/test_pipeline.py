@@ -190,7 +190,7 @@ def test_frames_masks_and_lenses_reach_the_saved_reconstruction(joint, pictures,
     )
     session = Session()
     (result,) = session.reconstruct(request_from_json(request_to_json(asked)), lambda step: None)
-    assert result.facts["dropped_views"] == [2]
+    assert [(item["name"], item["view"]) for item in result.facts["left_out"]] == [("clip.mkv at 0.033 s", 2)]
     assert "clip.mkv shows one frame at several" in result.facts["warnings"][0]
     save(result, tmp_path / "saved")
     del session, result
