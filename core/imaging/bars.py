@@ -11,12 +11,13 @@ a straight edge with content all along it, are bars.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..names import listed
 from ..types import BoolArray, ByteArray, FloatArray
 
 Pixels = TypeVar("Pixels", bound=NDArray[Any])
@@ -62,10 +63,10 @@ class Bars:
 
     def __str__(self) -> str:
         """Say them in the middle of a sentence: `34 px above and below`."""
-        sides = {name: width for name, width in zip(("above", "below", "left", "right"), astuple(self)) if width}
+        sides = {name: width for name, width in asdict(self).items() if width}
         if len(sides) > 1 and len(set(sides.values())) == 1:
-            return f"{next(iter(sides.values()))} px {_listed(list(sides))}"
-        return _listed([f"{width} px {name}" for name, width in sides.items()])
+            return f"{next(iter(sides.values()))} px {listed(list(sides))}"
+        return listed([f"{width} px {name}" for name, width in sides.items()])
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _agreed(borders: Sequence[Border], opposite: Sequence[Border]) -> int:
     over a level horizon and a black floor have none.
     """
     width, backers = _backed(borders)
-    other, other_backers = _backed(opposite)
+    _, other_backers = _backed(opposite)
     if not backers or not _is_straight(backers):
         return 0
     is_black = max(backers[0].colour) <= _CONTENT
@@ -182,7 +183,3 @@ def _alike(one: Border, other: Border) -> bool:
 def _slack(border: Border) -> int:
     """Return by how many pixels the images of a clip may differ in where they see its bar end."""
     return 2 + border.limit // 200
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from ..errors import ImageError
-from ..names import readable
+from ..names import listed, readable
 from ..types import FloatArray, LeftOut, OnProgress, Progress, View
 from .distortion import check_distortion, scaled
 from .flaws import UnreadableError
@@ -64,6 +64,7 @@ def name_of(view: View) -> str:
     return readable(f"{view.path.name} at {view.time:.3f} s" if is_frame else view.path.name)
 
 
+LOST: Final = "cannot be decoded, as the movie is damaged there"
 REPEATED: Final = "shows the same frame as another chosen time"
 
 
@@ -89,24 +90,31 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
     if flaws:
         files = [file for view in views for file in view.files if not is_movie(file)]
         check_pictures(list(dict.fromkeys(files)), on_progress, flaws)
-    settled = [_settled(view, frames) for view in views]
-    inputs = Inputs(tuple(view for view, _ in settled), tuple(picture for _, picture in settled), (), ())
+    lost = [index for index, view in enumerate(views) if any(file not in frames for file in _movies(view))]
+    inputs = Inputs(tuple(views), tuple(views), (), ()).without(lost, LOST, _lost_warnings(views, lost))
+    if not inputs.views:
+        raise ImageError(f"{inputs.warnings[0]} Nothing is left: choose other times, or export the clip again.")
+    settled = [_settled(view, frames) for view in inputs.views]
+    inputs = replace(
+        inputs, views=tuple(view for view, _ in settled), pictures=tuple(picture for _, picture in settled)
+    )
     repeated = _repeated(inputs.views)
-    inputs = inputs.without(repeated, REPEATED, _repeat_warnings(Counter(views[index].path for index in repeated)))
+    inputs = inputs.without(repeated, REPEATED, _repeat_warnings([inputs.views[place].path for place in repeated]))
+    inputs = replace(inputs, warnings=(*inputs.warnings, *_size_warnings(frames)))
     _check_masks(inputs.pictures, {frame.picture: frame.stretch for frame in frames.values()})
     return inputs
 
 
-def _files(view: View) -> list[tuple[Path, float]]:
-    """The files a view is read from, and at which time where they are movies."""
-    return [(path, view.time or 0.0) for path in view.files]
+def _movies(view: View) -> list[tuple[Path, float]]:
+    """Return the movies a view is read from, each with the time."""
+    return [(path, view.time or 0.0) for path in view.files if is_movie(path)]
 
 
 def _take_all(
     views: Sequence[View], folder: Path, on_progress: OnProgress
 ) -> tuple[dict[tuple[Path, float], Frame], dict[Path, str]]:
     """Take the frames of all movies, by movie and time asked for, and find out what is wrong with movies."""
-    chosen = dict.fromkeys(choice for view in views for choice in _files(view) if is_movie(choice[0]))
+    chosen = dict.fromkeys(choice for view in views for choice in _movies(view))
     frames: dict[tuple[Path, float], Frame] = {}
     flaws: dict[Path, str] = {}
     done = itertools.count(1)
@@ -162,12 +170,35 @@ def _same_camera(camera: FloatArray | None, kept: FloatArray | None) -> bool:
     return camera is None or (kept is not None and np.array_equal(camera, kept))
 
 
-def _repeat_warnings(repeated: Mapping[Path, int]) -> tuple[str, ...]:
-    return tuple(
+def _repeat_warnings(movies: Sequence[Path]) -> list[str]:
+    return [
         f"{movie.name} shows one frame at several of the chosen times: {count} of them "
         f"{'is' if count == 1 else 'are'} left out."
-        for movie, count in repeated.items()
-    )
+        for movie, count in Counter(movies).items()
+    ]
+
+
+def _lost_warnings(views: Sequence[View], lost: Sequence[int]) -> list[str]:
+    movies = dict.fromkeys(movie for index in lost for movie, _ in _movies(views[index]))
+    times = {movie: [views[index].time or 0.0 for index in lost if movie in views[index].files] for movie in movies}
+    return [
+        f"{readable(movie.name)} is damaged at {listed([f'{time:.3f}' for time in times[movie]])} s: frames there are "
+        "left out, and those shortly after may be smeared."
+        for movie in movies
+    ]
+
+
+def _size_warnings(frames: Mapping[tuple[Path, float], Frame]) -> list[str]:
+    """Name movies whose frames have several sizes, as broadcasts and joined recordings do."""
+    sizes: dict[Path, dict[tuple[int, int], None]] = {}
+    for (movie, _), frame in frames.items():
+        sizes.setdefault(movie, {})[upright_size(frame.picture)] = None
+    return [
+        f"{readable(movie.name)} changes the size of its frames "
+        f"({listed([f'{width} × {height}' for width, height in of_movie])}): each is used at its own size."
+        for movie, of_movie in sizes.items()
+        if len(of_movie) > 1
+    ]
 
 
 def _check_masks(pictures: Sequence[View], stretches: Mapping[Path, tuple[float, float]]) -> None:

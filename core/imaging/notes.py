@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..names import readable
+from ..names import listed, readable
 from ..types import View
 from .bars import Bars
 from .inputs import name_of
 from .kinds import is_movie
 
 UNIFORM: Final = "shows a single colour, as a fade, a slate, a flash or a lens cap does, so that nothing can be seen"
-_NAMED: Final = 8  # images or times that a sentence names one by one
 
 
 def uniform_warnings(views: Sequence[View], places: Sequence[int]) -> list[str]:
@@ -49,13 +48,6 @@ def bar_warnings(views: Sequence[View], bars: Sequence[Bars]) -> list[str]:
         "whole frame."
         for (_, found), group in groups.items()
     ]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Join names, and count those beyond the first eight."""
-    more = [] if len(names) <= _NAMED else [f"{len(names) - _NAMED} more"]
-    words = [*names[:_NAMED], *more]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _uniform_warning(group: Sequence[View]) -> str:

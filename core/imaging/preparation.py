@@ -1,7 +1,8 @@
 """From views to what the network sees of them, with the exact way back to source pixels.
 
-Burnt-in bars are cut off first. A picture's longest side then becomes `resolution`, then each side the nearest multiple of the patch size, in two resizes
-with 8-bit pixels between them: the official `upper_bound_resize`. Sizes, pixels and intrinsics agree with it.
+Burnt-in bars are cut off first. The longest side then becomes `resolution`, and each side the nearest multiple of the
+patch size, in two resizes with 8-bit pixels between them: the official `upper_bound_resize`. Sizes, pixels and
+intrinsics agree with it.
 
 Source: ByteDance-Seed/Depth-Anything-3, `utils/io/input_processor.py`@2c21ea8. Differs: EXIF rotation and colour
 profiles are applied; a side never becomes less than one patch; sets of mixed sizes are cut only when asked to.
