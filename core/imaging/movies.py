@@ -51,6 +51,7 @@ _DAMAGED: Final = "is cut off, damaged or not a movie of a known kind"
 _TOLERANCE: Final = 0.0006  # seconds; containers that count milliseconds round a frame's time by half of one
 _WORTH_SEEKING: Final = 2.0  # seconds; up to here, decoding on costs no more than decoding from a key frame
 _GOING_BACK: Final = (0.0, *(4.0**power for power in range(12)))  # seconds, to more than a month
+_BESIDE: Final = 16  # frames; how far apart decoding and presentation may order two of them
 _BEFORE_START: Final = -1.0  # seconds; decoding times run ahead of the first frame's presentation
 # Code points of ISO/IEC 23091-2.
 _NO_MATRIX: Final = (2, 3)  # unspecified, reserved
@@ -251,7 +252,8 @@ class _Walk:
 
         ticks, behind = None, 0
         for packet in self._container.demux(self._stream):
-            self._packets.expect(packet.dts if self._by_decoding_time else packet.pts, behind)
+            told = packet.dts if self._by_decoding_time else packet.pts
+            self._packets.expect(None if told is None else told + behind, is_broken=packet.is_corrupt)
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
@@ -274,11 +276,14 @@ class _Packets:
 
     def __init__(self) -> None:
         self._open: set[int] = set()
+        self._broken: set[int] = set()
 
-    def expect(self, ticks: int | None, behind: int) -> None:
-        """Remember a packet, by its own clock and how far that is behind."""
+    def expect(self, ticks: int | None, *, is_broken: bool) -> None:
+        """Remember a packet; beside a broken one others may be missing as a whole."""
         if ticks is not None:
-            self._open.add(ticks + behind)
+            self._open.add(ticks)
+        if ticks is not None and is_broken:
+            self._broken.add(ticks)
 
     def found(self, ticks: int) -> None:
         """Forget a packet whose frame came."""
@@ -291,9 +296,11 @@ class _Packets:
         close to another.
         """
         self._open = {item for item in self._open if item > shown[0]}
-        apart = 0.75 * max(1, shown[1].duration)
-        until = math.inf if ahead is None else ahead[0] - apart
-        return any(shown[0] + apart <= item <= min(until, ticks) for item in self._open)
+        length = max(1, shown[1].duration)
+        first, last = shown[0] + 0.75 * length, math.inf if ahead is None else ahead[0] - 0.75 * length
+        is_beside_broken = any(abs(item - shown[0]) <= _BESIDE * length for item in self._broken)
+        missing = self._open | ({shown[0] + length} if is_beside_broken and ahead is not None else set())
+        return any(first <= item <= min(last, ticks) for item in missing)
 
 
 def _is_no_key(timed: _Timed) -> bool:
