@@ -22,13 +22,14 @@ from ..types import BoolArray, ByteArray, FloatArray
 
 Pixels = TypeVar("Pixels", bound=NDArray[Any])
 
-_LEVELS: Final = 10  # of 255: noise and compression within a bar
+_LEVELS: Final = 14  # of 255: noise and compression within a bar
 _CONTENT: Final = 24  # levels from the bar's colour that are content for certain; also how bright black may be
 _FILLED: Final = 0.75  # part of a line that has the bar's colour: timecodes and subtitles lie in bars
-_DRIFT: Final = 3  # levels by which a line's median may differ from the first line's
+_DRIFT: Final = 6  # levels by which a line's median may differ from the first line's
 _WIDEST: Final = 0.42  # of a side: an upright phone's clip in a 21:9 frame has bars of 0.38
 _NARROWEST: Final = 2  # pixels
-_SAMPLES: Final = 512  # pixels of a line that are looked at
+_BLURRED: Final = 16  # lines; how far blocks of half-resolution colour carry content into a bar
+_SAMPLES: Final = 256  # pixels of a line that are looked at
 _BINS: Final = 64  # into which the line along a border is divided
 _ALONG: Final = 0.6  # part of a bar's edge with content behind it in one image or another
 _ALONG_ALONE: Final = 0.9  # the same where one image alone shows the bar
@@ -92,10 +93,8 @@ def find_borders(pixels: ByteArray) -> Borders:
     Args:
         pixels: [H, W, 3], whole.
     """
-    above, below = _border(pixels), _border(pixels[::-1])
-    inner = pixels[above.width : len(pixels) - below.width] if above.width + below.width < len(pixels) else pixels
-    columns = inner.swapaxes(0, 1)
-    return above, below, _border(columns), _border(columns[::-1])
+    columns = pixels.swapaxes(0, 1)
+    return _border(pixels), _border(pixels[::-1]), _border(columns), _border(columns[::-1])
 
 
 def agree_on_bars(borders: Sequence[Borders]) -> list[Bars]:
@@ -117,17 +116,20 @@ def agree_on_bars(borders: Sequence[Borders]) -> list[Bars]:
 def _border(lines: ByteArray) -> Border:
     """Measure the border along the first of some lines [N, M, 3]."""
     lines = lines[:, :: max(1, lines.shape[1] // _SAMPLES)]
-    colour = np.median(lines[0], axis=0)
-    width = next((index for index, line in enumerate(lines) if not _has_colour(line, colour)), len(lines))
-    behind = lines[width : width + 3 + len(lines) // 300]
+    colour, count = np.median(lines[0], axis=0), len(lines)
+    most = int(_WIDEST * count) + 1
+    width = next((index for index in range(most) if not _has_colour(lines[index], colour)), most)
+    if width == most and all(_has_colour(lines[index], colour) for index in (count // 2, 3 * count // 4, count - 1)):
+        width = 0  # the whole image has one colour
+    behind = lines[width : width + _BLURRED + count // 300]
     differs = (np.abs(behind - colour) >= _CONTENT).any(axis=2)
     edge = np.flatnonzero(differs.mean(axis=1) >= 1.0 - _FILLED)
     if width and len(edge):  # a blurred edge belongs to the bar
         width, differs = width + int(edge[0]), differs[edge[0] :]
-    along = np.array_split(differs.any(axis=0), _BINS) if len(differs) else []
-    content = np.array([bool(part.mean() >= 0.5) if len(part) else True for part in along] or [False] * _BINS)
+    along = np.array_split(differs.any(axis=0), _BINS)
+    content = np.array([not len(part) or bool(part.mean() >= 0.5) for part in along])
     red, green, blue = map(int, colour)
-    return Border(width if width < len(lines) else 0, len(lines), (red, green, blue), content)
+    return Border(width, count, (red, green, blue), content)
 
 
 def _has_colour(line: ByteArray, colour: FloatArray) -> bool:
