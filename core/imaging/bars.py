@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..names import listed
 from ..types import BoolArray, ByteArray, FloatArray
 
-Pixels = TypeVar("Pixels", bound=NDArray[Any])
+Level = TypeVar("Level", bound=np.generic)
 
 _LEVELS: Final = 14  # of 255: noise and compression within a bar
 _CONTENT: Final = 24  # levels from the bar's colour that are content for certain; also how bright black may be
@@ -47,7 +47,7 @@ class Bars:
     def __bool__(self) -> bool:
         return any(astuple(self))
 
-    def without(self, pixels: Pixels) -> Pixels:
+    def without(self, pixels: NDArray[Level]) -> NDArray[Level]:
         """Return the part [H, W, ...] of an image between its bars."""
         height, width = pixels.shape[:2]
         return pixels[self.above : height - self.below, self.left : width - self.right]
