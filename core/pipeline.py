@@ -9,15 +9,19 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .assembly import assemble, known_cameras, pose_tokens
+from .errors import ImageError
+from .imaging.bars import Bars
 from .imaging.flaws import remarks
 from .imaging.inputs import Inputs, gather
+from .imaging.notes import UNIFORM, bar_warnings, nothing_to_see, uniform_warnings
 from .imaging.preparation import PreparedView, prepare_views
+from .imaging.uniform import is_uniform
 from .types import FloatArray, OnProgress, Progress, Reconstruction, Request, View
 
 if TYPE_CHECKING:
@@ -64,12 +68,13 @@ class Session:
         request = replace(request, views=inputs.views)
         known_cameras(request.views)
         model = self._open(request)
-        runs = _split(request, model.config)
-        prepared = iter(self._read(request, inputs.pictures, model.config, progress, are_alone=len(runs) > 1))
+        inputs, found = _judged(inputs, self._read(request, inputs.pictures, model.config, progress))
+        request, prepared = replace(request, views=inputs.views), iter(found)
         progress(Progress("Loading model", 0, 1))
         model.load()
         progress(Progress("Loading model", 1, 1))
         self._loaded = (_key(request), model)
+        runs = _split(request, model.config)
         results = [_run(run, list(islice(prepared, len(run.views))), model, started, progress) for run in runs]
         return tuple(_told(result, inputs) for result in results)
 
@@ -83,14 +88,14 @@ class Session:
         return open_model(request.model, device=request.device, precision=request.precision)
 
     def _read(
-        self, request: Request, pictures: Sequence[View], config: ModelConfig, progress: OnProgress, *, are_alone: bool
+        self, request: Request, pictures: Sequence[View], config: ModelConfig, progress: OnProgress
     ) -> list[PreparedView]:
         """Read the pictures before the model, so that nobody waits for a network to hear of a broken file."""
         return prepare_views(
             pictures,
             resolution=request.resolution or config.resolution,
             patch_size=config.patch_size,
-            mixed_sizes="keep" if are_alone else request.mixed_sizes,
+            mixed_sizes=request.mixed_sizes if _are_related(request, config) else "keep",
             exposure=request.exposure,
             copies=Path(self._copies.name),
             on_progress=progress,
@@ -138,10 +143,26 @@ def _folder_for_copies() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="image_to_scene_", ignore_cleanup_errors=True)
 
 
+def _judged(inputs: Inputs, prepared: list[PreparedView]) -> tuple[Inputs, list[PreparedView]]:
+    """Leave out views of a single colour, in which a network sees what is not there; and say what was found in views.
+
+    Raises:
+        ImageError: No view is left.
+    """
+    uniform = [place for place, view in enumerate(prepared) if is_uniform(view.pixels, view.mask)]
+    if len(uniform) == len(prepared):
+        raise ImageError(nothing_to_see(inputs.views))
+    bars = [Bars() if place in uniform else view.bars for place, view in enumerate(prepared)]
+    notes = [*uniform_warnings(inputs.views, uniform), *bar_warnings(inputs.views, bars)]
+    stays = [view for place, view in enumerate(prepared) if place not in set(uniform)]
+    return inputs.without(uniform, UNIFORM, notes), stays
+
+
 def _told(result: Reconstruction, inputs: Inputs) -> Reconstruction:
     """Add what was found out before the run."""
     warnings = [*inputs.warnings, *result.facts["warnings"]]
-    return replace(result, facts={**result.facts, "warnings": warnings, "dropped_views": list(inputs.dropped)})
+    left_out = [asdict(item) for item in inputs.left_out]
+    return replace(result, facts={**result.facts, "warnings": warnings, "left_out": left_out})
 
 
 def _key(request: Request) -> Key:
@@ -155,9 +176,13 @@ def _known(matrix: FloatArray | None) -> FloatArray:
 
 def _split(request: Request, config: ModelConfig) -> list[Request]:
     """Give every picture a run of its own where the model cannot relate them and no cameras do."""
-    if config.has_poses or known_cameras(request.views):
+    if _are_related(request, config):
         return [request]
     return [replace(request, views=(view,)) for view in request.views]
+
+
+def _are_related(request: Request, config: ModelConfig) -> bool:
+    return config.has_poses or known_cameras(request.views)
 
 
 def reconstruct(request: Request, progress: OnProgress = lambda step: None) -> tuple[Reconstruction, ...]:

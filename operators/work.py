@@ -99,13 +99,13 @@ def _watched(steps: BuildSteps, task: Task) -> BuildSteps:
 
 
 def _plans(reconstructions: Sequence[Reconstruction], order: Order) -> list[tuple[Plan, Request | None]]:
-    """Divide an order among reconstructions, which have the request's views one after the other but for repeated ones.
+    """Divide an order among reconstructions, which have the request's views in order, without those left out.
 
     The first takes the place of what is replaced.
     """
-    dropped = {index for item in reconstructions[:1] for index in item.facts.get("dropped_views", ())}
-    total = sum(len(item.views) for item in reconstructions) + len(dropped)
-    kept = iter([index for index in range(total) if index not in dropped])
+    gone = {index for item in reconstructions[:1] for index in _left_out(item)}
+    total = sum(len(item.views) for item in reconstructions) + len(gone)
+    kept = iter([index for index in range(total) if index not in gone])
     plans = []
     for number, item in enumerate(reconstructions):
         asked = [next(kept) for _ in item.views]
@@ -114,6 +114,12 @@ def _plans(reconstructions: Sequence[Reconstruction], order: Order) -> list[tupl
         views = tuple(order.request.views[index] for index in asked) if order.request else ()
         plans.append((plan, order.request and replace(order.request, views=views)))
     return plans
+
+
+def _left_out(result: Reconstruction) -> list[int]:
+    """Return which of the request's views a result has not; earlier versions saved their indices alone."""
+    named = [entry.get("view") for entry in result.facts.get("left_out", ())]
+    return [*(view for view in named if isinstance(view, int)), *result.facts.get("dropped_views", ())]
 
 
 class SteppedOperator:

@@ -1,7 +1,7 @@
 """Write small movies for tests: any codec, times, colours and rotation, and frames that show their number."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -91,6 +91,60 @@ def write_sound(path: Path) -> Path:
     with av.open(str(path), "w") as file:
         _write_silence(file, file.add_stream("aac", rate=48000))
     return path
+
+
+def woven(first: np.ndarray, second: np.ndarray, *, top_first: bool) -> np.ndarray:
+    """[H, W, 3] uint8 of two fields: the lines of a frame that was taken first, and of one taken half a frame later."""
+    frame = first.copy()
+    later = 1 if top_first else 0
+    frame[later::2] = second[later::2]
+    return frame
+
+
+def flagged_interlaced(frames: Iterable[np.ndarray], *, top_first: bool, pixels: str = "yuv444p") -> Iterator:
+    """Turn arrays into video frames that say that they are interlaced."""
+    import av
+    from av.filter import Graph
+
+    graph, source = Graph(), None
+    for number, frame in enumerate(frames):
+        shown = av.VideoFrame.from_ndarray(frame, "rgb24").reformat(format=pixels)
+        if source is None:
+            source = graph.add_buffer(
+                width=shown.width, height=shown.height, format=shown.format, time_base=Fraction(1, RATE)
+            )
+            fields = graph.add("setfield", "tff" if top_first else "bff")
+            graph.link_nodes(source, fields, graph.add("buffersink")).configure()
+        shown.pts, shown.time_base = number, Fraction(1, RATE)
+        graph.vpush(shown)
+        yield graph.vpull()
+
+
+def damage(path: Path, number: int, kind: str = "noise") -> int:
+    """Spoil one packet of a movie's pictures; return the presentation time of its frame, thirtieths of a second.
+
+    Args:
+        path: The movie.
+        number: Of the packet, in the order of decoding.
+        kind: `noise` overwrites its bytes, `missing` cuts out three of its transport packets.
+    """
+    import av
+
+    with av.open(str(path)) as file:
+        stream = file.streams.video[0]
+        packets = [packet for packet in file.demux(stream) if packet.size]
+        start = min(packet.pts if packet.pts is not None else packet.dts for packet in packets)
+        packet = packets[number]
+        time = packet.pts if packet.pts is not None else packet.dts
+        shown = round(float((time - start) * stream.time_base) * RATE)
+        place, size = packet.pos, packet.size
+    data = bytearray(path.read_bytes())
+    if kind == "missing":
+        del data[place : place + 3 * 188]
+    else:
+        data[place + 4 : place + size] = np.random.default_rng(0).integers(0, 256, size - 4, np.uint8).tobytes()
+    path.write_bytes(data)
+    return shown
 
 
 def turn(path: Path, a: int, b: int, c: int, d: int) -> None:

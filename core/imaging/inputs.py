@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from ..errors import CameraError, ImageError
-from ..types import FloatArray, OnProgress, Progress, View
+from ..names import listed, readable
+from ..types import FloatArray, LeftOut, OnProgress, Progress, View
 from .distortion import check_distortion, scaled
 from .flaws import UnreadableError
 from .kinds import is_movie
@@ -33,9 +35,38 @@ class Inputs:
     """As asked for; those of movies with the frame's own time, and lens and distortion for square pixels."""
     pictures: tuple[View, ...]
     """The same with pictures in place of movies, for `preparation.prepare_views`."""
-    dropped: tuple[int, ...]
-    """Indices of the request's views that repeat a frame of another."""
+    left_out: tuple[LeftOut, ...]
+    """The request's other views, by index."""
     warnings: tuple[str, ...]
+
+    def without(self, places: Sequence[int], reason: str, warnings: Sequence[str]) -> Inputs:
+        """Leave out more.
+
+        Args:
+            places: Indices among `views`.
+            reason: Of all of them, see `LeftOut.reason`.
+            warnings: Say it to the artist.
+        """
+        gone = {item.view for item in self.left_out}
+        asked = [index for index in range(len(self.views) + len(gone)) if index not in gone]
+        more = [LeftOut(name_of(self.views[place]), reason, asked[place]) for place in places]
+        stays = [place for place in range(len(self.views)) if place not in set(places)]
+        return Inputs(
+            views=tuple(self.views[place] for place in stays),
+            pictures=tuple(self.pictures[place] for place in stays),
+            left_out=tuple(sorted([*self.left_out, *more], key=lambda item: item.view or 0)),
+            warnings=(*self.warnings, *warnings),
+        )
+
+
+def name_of(view: View) -> str:
+    """Name what a view is read from: its file, of a movie with the frame's time."""
+    is_frame = view.time is not None and is_movie(view.path)
+    return readable(f"{view.path.name} at {view.time:.3f} s" if is_frame else view.path.name)
+
+
+LOST: Final = "cannot be decoded, as the movie is damaged there"
+REPEATED: Final = "shows the same frame as another chosen time"
 
 
 def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda step: None) -> Inputs:
@@ -60,29 +91,31 @@ def gather(views: Sequence[View], folder: Path, on_progress: OnProgress = lambda
     if flaws:
         files = [file for view in views for file in view.files if not is_movie(file)]
         check_pictures(list(dict.fromkeys(files)), on_progress, flaws)
-    settled = [_with_intrinsics(*_settled(view, frames)) for view in views]
-    dropped = _repeated([view for view, _ in settled])
-    kept = [pair for index, pair in enumerate(settled) if index not in dropped]
-    pictures = tuple(picture for _, picture in kept)
-    _check_masks(pictures, {frame.picture: frame.stretch for frame in frames.values()})
-    return Inputs(
-        views=tuple(view for view, _ in kept),
-        pictures=pictures,
-        dropped=tuple(dropped),
-        warnings=_warnings(Counter(views[index].path for index in dropped)),
+    lost = [index for index, view in enumerate(views) if any(file not in frames for file in _movies(view))]
+    inputs = Inputs(tuple(views), tuple(views), (), ()).without(lost, LOST, _lost_warnings(views, lost))
+    if not inputs.views:
+        raise ImageError(f"{inputs.warnings[0]} Nothing is left: choose other times, or export the clip again.")
+    settled = [_with_intrinsics(*_settled(view, frames)) for view in inputs.views]
+    inputs = replace(
+        inputs, views=tuple(view for view, _ in settled), pictures=tuple(picture for _, picture in settled)
     )
+    repeated = _repeated(inputs.views)
+    inputs = inputs.without(repeated, REPEATED, _repeat_warnings([inputs.views[place].path for place in repeated]))
+    inputs = replace(inputs, warnings=(*inputs.warnings, *_size_warnings(frames)))
+    _check_masks(inputs.pictures, {frame.picture: frame.stretch for frame in frames.values()})
+    return inputs
 
 
-def _files(view: View) -> list[tuple[Path, float]]:
-    """The files a view is read from, and at which time where they are movies."""
-    return [(path, view.time or 0.0) for path in view.files]
+def _movies(view: View) -> list[tuple[Path, float]]:
+    """Return the movies a view is read from, each with the time."""
+    return [(path, view.time or 0.0) for path in view.files if is_movie(path)]
 
 
 def _take_all(
     views: Sequence[View], folder: Path, on_progress: OnProgress
 ) -> tuple[dict[tuple[Path, float], Frame], dict[Path, str]]:
     """Take the frames of all movies, by movie and time asked for, and find out what is wrong with movies."""
-    chosen = dict.fromkeys(choice for view in views for choice in _files(view) if is_movie(choice[0]))
+    chosen = dict.fromkeys(choice for view in views for choice in _movies(view))
     frames: dict[tuple[Path, float], Frame] = {}
     flaws: dict[Path, str] = {}
     done = itertools.count(1)
@@ -164,12 +197,35 @@ def _same_camera(camera: FloatArray | None, kept: FloatArray | None) -> bool:
     return camera is None or (kept is not None and np.array_equal(camera, kept))
 
 
-def _warnings(dropped: Mapping[Path, int]) -> tuple[str, ...]:
-    return tuple(
+def _repeat_warnings(movies: Sequence[Path]) -> list[str]:
+    return [
         f"{movie.name} shows one frame at several of the chosen times: {count} of them "
         f"{'is' if count == 1 else 'are'} left out."
-        for movie, count in dropped.items()
-    )
+        for movie, count in Counter(movies).items()
+    ]
+
+
+def _lost_warnings(views: Sequence[View], lost: Sequence[int]) -> list[str]:
+    movies = dict.fromkeys(movie for index in lost for movie, _ in _movies(views[index]))
+    times = {movie: [views[index].time or 0.0 for index in lost if movie in views[index].files] for movie in movies}
+    return [
+        f"{readable(movie.name)} is damaged at {listed([f'{time:.3f}' for time in times[movie]])} s: frames there are "
+        "left out, and those shortly after may be smeared."
+        for movie in movies
+    ]
+
+
+def _size_warnings(frames: Mapping[tuple[Path, float], Frame]) -> list[str]:
+    """Name movies whose frames have several sizes, as broadcasts and joined recordings do."""
+    sizes: dict[Path, dict[tuple[int, int], None]] = {}
+    for (movie, _), frame in frames.items():
+        sizes.setdefault(movie, {})[upright_size(frame.picture)] = None
+    return [
+        f"{readable(movie.name)} changes the size of its frames "
+        f"({listed([f'{width} × {height}' for width, height in of_movie])}): each is used at its own size."
+        for movie, of_movie in sizes.items()
+        if len(of_movie) > 1
+    ]
 
 
 def _check_masks(pictures: Sequence[View], stretches: Mapping[Path, tuple[float, float]]) -> None:

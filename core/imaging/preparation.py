@@ -1,7 +1,8 @@
 """From views to what the network sees of them, with the exact way back to source pixels.
 
-A picture's longest side becomes `resolution`, then each side the nearest multiple of the patch size, in two resizes
-with 8-bit pixels between them: the official `upper_bound_resize`. Sizes, pixels and intrinsics agree with it.
+Burnt-in bars are cut off first. The longest side then becomes `resolution`, and each side the nearest multiple of the
+patch size, in two resizes with 8-bit pixels between them: the official `upper_bound_resize`. Sizes, pixels and
+intrinsics agree with it.
 
 Source: ByteDance-Seed/Depth-Anything-3, `utils/io/input_processor.py`@2c21ea8. Differs: EXIF rotation and colour
 profiles are applied; a side never becomes less than one patch; sets of mixed sizes are cut only when asked to.
@@ -9,7 +10,7 @@ profiles are applied; a side never becomes less than one patch; sets of mixed si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 
 from ..errors import ImageError
 from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, View
+from .bars import Bars, Borders, agree_on_bars, find_borders
 from .copies import write_copy
 from .distortion import scaled, straighten
 from .reading import Picture, check_pictures, pixel_count, read_kept, read_picture
@@ -52,6 +54,10 @@ class PreparedView:
     """See `metadata.Metadata`."""
     unused: str | None = None
     """What of the view's file is not used, as `flaws.remarks` takes it. None: all of it is."""
+    bars: Bars = Bars()  # noqa: RUF009 - frozen
+    """Burnt-in bars that are no part of the model pixels, or, where a lens bends them, of what `mask` keeps."""
+    borders: Borders | None = None
+    """What may be bars by this picture alone."""
 
 
 def prepare_views(
@@ -65,6 +71,8 @@ def prepare_views(
     on_progress: OnProgress | None = None,
 ) -> list[PreparedView]:
     """Read every view and bring it to model size, a few pictures in memory at a time.
+
+    Views with burnt-in bars, which only all pictures together tell, are read again without them.
 
     Args:
         views: The views, in order; pictures only (`inputs.gather` turns movies into pictures).
@@ -82,14 +90,39 @@ def prepare_views(
     Raises:
         ImageError: Pictures or masks cannot be read, all of them are named; or a copy cannot be written.
     """
-    prepare = partial(_prepare, resolution=resolution, patch_size=patch_size, exposure=exposure, copies=copies)
+    prepare = partial(_prepare, resolution=resolution, patch_size=patch_size, exposure=exposure)
     largest = max(map(_pixels_held, views), default=0)
     try:
-        prepared = in_order(prepare, views, largest, "Reading pictures", on_progress)
+        prepared = in_order(partial(prepare, copies=copies), views, largest, "Reading pictures", on_progress)
+        prepared = _without_bars(views, prepared, prepare, largest, on_progress)
     except ImageError:
         check_pictures(list(dict.fromkeys(file for view in views for file in view.files)), on_progress)
         raise
     return _cropped_to_smallest(prepared) if mixed_sizes == "crop" else prepared
+
+
+def _without_bars(
+    views: Sequence[View],
+    prepared: list[PreparedView],
+    prepare: Callable[..., PreparedView],
+    largest: int,
+    on_progress: OnProgress | None,
+) -> list[PreparedView]:
+    """Prepare those views again that have bars."""
+    found: dict[int, Bars] = {}
+    for size in {view.source_size for view in prepared}:
+        alike = {i: view.borders for i, view in enumerate(prepared) if view.source_size == size and view.borders}
+        found |= {i: bars for i, bars in zip(alike, agree_on_bars(list(alike.values())), strict=True) if bars}
+    if not found:
+        return prepared
+    again = sorted(found)
+
+    def prepare_again(index: int) -> PreparedView:
+        view = prepare(views[index], copies=None, bars=found[index])
+        return replace(view, texture=prepared[index].texture)
+
+    cut = dict(zip(again, in_order(prepare_again, again, largest, "Cutting off bars", on_progress), strict=True))
+    return [cut.get(index, view) for index, view in enumerate(prepared)]
 
 
 def model_sizes(source: Size, resolution: int, patch_size: int = 14) -> tuple[Size, Size]:
@@ -118,27 +151,47 @@ def _pixels_held(view: View) -> int:
     return max(map(pixel_count, view.files)) * (1 + (view.mask is not None) + (view.distortion is not None))
 
 
-def _prepare(view: View, resolution: int, patch_size: int, exposure: float, copies: Path | None) -> PreparedView:
+def _prepare(
+    view: View, resolution: int, patch_size: int, exposure: float, copies: Path | None, bars: Bars | None = None
+) -> PreparedView:
     picture = read_picture(view.path, exposure, as_stored=view.as_stored)
-    width, height = picture.size
     pixels = picture.pixels if view.distortion is None else _straightened(picture, view.distortion)
-    bounded, whole = model_sizes((width, height), resolution, patch_size)
-    model_from_source = np.diag((whole[0] / width, whole[1] / height, 1.0))
+    width, height = picture.size
+    per_pixel = (
+        width / pixels.shape[1],
+        height / pixels.shape[0],
+    )  # more than 1 where a very large image is read coarser
+    # Straightened bars are curved: they are masked, all others cut off.
+    cut = bars if bars and view.distortion is None else Bars()
+    seen = cut.without(pixels)
+    seen_size = seen.shape[1] * per_pixel[0], seen.shape[0] * per_pixel[1]
+    bounded, whole = model_sizes((round(seen_size[0]), round(seen_size[1])), resolution, patch_size)
+    source_from_model = np.array(
+        [
+            [seen_size[0] / whole[0], 0.0, cut.left * per_pixel[0]],
+            [0.0, seen_size[1] / whole[1], cut.above * per_pixel[1]],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    model_from_source = np.linalg.inv(source_from_model)
+    in_source = (bars or Bars()).scaled(*per_pixel)
     given, focal = view.image_from_camera, picture.focal_length
     exif = None if focal is None else np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
     needs_copy = copies is not None and (picture.needs_copy or view.passing or view.distortion is not None)
     return PreparedView(
-        pixels=_resized(_resized(pixels, bounded), whole),
+        pixels=_resized(_resized(seen, bounded), whole),
         source_size=(width, height),
-        source_from_model=np.diag((width / whole[0], height / whole[1], 1.0)),
+        source_from_model=source_from_model,
         image_from_camera=None if given is None else model_from_source @ given,
         exif_image_from_camera=None if exif is None else model_from_source @ exif,
         texture=write_copy(pixels, view.path, copies, view.distortion) if copies and needs_copy else view.path,
-        mask=_left_out(view, (width, height), whole),
+        mask=_left_out(view, (width, height), whole, in_source),
         up=picture.up,
         lens_notes=picture.lens_notes,
         notes=picture.notes,
         unused=picture.unused,
+        bars=in_source,
+        borders=None if bars else find_borders(picture.pixels),
     )
 
 
@@ -148,14 +201,17 @@ def _straightened(picture: Picture, distortion: Distortion) -> ByteArray:
     return np.clip(np.rint(straighten(picture.pixels, lens)), 0, 255).astype(np.uint8)
 
 
-def _left_out(view: View, source: Size, model: Size) -> BoolArray | None:
+def _left_out(view: View, source: Size, model: Size, bars: Bars) -> BoolArray | None:
     """Find the model pixels of which half or more is masked, or lies where the straightened picture does not reach."""
     if view.mask is None and view.distortion is None:
         return None
     kept = np.ones(source[::-1], np.float32) if view.mask is None else read_kept(view)
-    if view.distortion is not None:
-        lens = scaled(view.distortion, kept.shape[1] / source[0], kept.shape[0] / source[1])
-        kept = straighten(kept, lens)
+    x, y = kept.shape[1] / source[0], kept.shape[0] / source[1]
+    if view.distortion is None:
+        kept = bars.scaled(x, y).without(kept)
+    else:
+        bars.scaled(x, y).blacken(kept)
+        kept = straighten(kept, scaled(view.distortion, x, y))
     left_out = average(kept, model) <= 0.5 + 1e-6
     return left_out if view.mask is not None or left_out.any() else None
 

@@ -202,10 +202,23 @@ def test_where_a_model_makes_several_the_first_replaces(first, make_view, make_r
     assert any("does not relate" in warning for warning in task.warnings)
 
 
-def test_a_repeated_frame_shifts_no_camera(make_view, make_reconstruction, tmp_path):
-    """Of four views the second was dropped: the third and fourth are the result's second and third."""
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {
+            "left_out": [
+                {"name": "b.png", "reason": "shows a single colour", "view": 1},
+                {"name": "e.txt", "view": None},
+            ]
+        },
+        {"dropped_views": [1]},
+    ],
+    ids=["now", "saved by 1.0"],
+)
+def test_a_view_that_is_left_out_shifts_no_camera(make_view, make_reconstruction, tmp_path, fact):
+    """Of four views the second was left out: the third and fourth are the result's second and third."""
     views = tuple(make_view(name) for name in ("a", "c", "d"))
-    save(make_reconstruction(views=views, facts={"warnings": [], "dropped_views": [1]}), tmp_path / "one")
+    save(make_reconstruction(views=views, facts={"warnings": [], **fact}), tmp_path / "one")
     request = Request(tuple(View(tmp_path / f"{name}.png") for name in "abcd"))
     order = Order(BuildOptions(without_camera=(2,)), request)
     (built,) = run_through(work(Task("Opening", (tmp_path / "one",)), order, bpy.context.scene))

@@ -190,7 +190,7 @@ def test_frames_masks_and_lenses_reach_the_saved_reconstruction(joint, pictures,
     )
     session = Session()
     (result,) = session.reconstruct(request_from_json(request_to_json(asked)), lambda step: None)
-    assert result.facts["dropped_views"] == [2]
+    assert [(item["name"], item["view"]) for item in result.facts["left_out"]] == [("clip.mkv at 0.033 s", 2)]
     assert "clip.mkv shows one frame at several" in result.facts["warnings"][0]
     save(result, tmp_path / "saved")
     del session, result
@@ -248,3 +248,110 @@ def test_the_model_stays_between_runs(joint, pictures):
     first = session._loaded[1]
     session.reconstruct(Request(views(pictures[:2]), model=joint), lambda step: None)
     assert session._loaded[1] is first
+
+
+# --- what shows nothing, and what is no part of the place -------------------------------------------------------------
+
+
+@pytest.fixture
+def fading(tmp_path) -> Path:
+    """A clip that fades in from black: three black frames, five with a pattern that moves, a white flash."""
+    pytest.importorskip("av", reason="movies are opened with PyAV")
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 255, (7, 10, 3), dtype=np.uint8))
+    pattern = np.asarray(small.resize((200, 140), Image.Resampling.BICUBIC))
+    black = np.zeros_like(pattern)
+    frames = [black] * 3 + [np.roll(pattern, 6 * i, axis=1) for i in range(5)] + [black + 255]
+    return write_movie.write(tmp_path / "fading.mp4", frames)
+
+
+def of_clip(movie: Path, numbers, **known) -> tuple[View, ...]:
+    return tuple(View(movie, time=(number + 0.2) / write_movie.RATE, **known) for number in numbers)
+
+
+def test_frames_of_one_colour_become_no_views(joint, fading):
+    """Not even the first one, whose camera the world is tied to; one sentence for all of them."""
+    (result,) = reconstruct(Request(of_clip(fading, range(9)), model=joint, reference_view="first"))
+    assert [round(view.time * write_movie.RATE) for view in result.views] == [3, 4, 5, 6, 7]
+    assert np.array_equal(result.views[0].world_from_camera, np.eye(4))
+    assert [item["view"] for item in result.facts["left_out"]] == [0, 1, 2, 8]
+    assert result.facts["left_out"][1]["name"] == "fading.mp4 at 0.033 s"
+    assert "single colour" in result.facts["left_out"][1]["reason"]
+    (warning,) = [text for text in result.facts["warnings"] if "single colour" in text]
+    assert warning.startswith("fading.mp4 shows a single colour")
+    assert "at 4 of the chosen times, which are left out: 0.000, 0.033, 0.067 and 0.267 s" in warning
+
+
+def test_a_photo_of_a_lens_cap_is_left_out_by_name(joint, pictures, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 5, (140, 200, 3), dtype=np.uint8)).save(tmp_path / "cap.png")
+    (result,) = reconstruct(Request(views([tmp_path / "cap.png", *pictures[:2]]), model=joint))
+    assert [view.source for view in result.views] == pictures[:2]
+    assert [(item["name"], item["view"]) for item in result.facts["left_out"]] == [("cap.png", 0)]
+    assert result.facts["warnings"][0].startswith("cap.png shows a single colour")
+
+
+def test_a_known_camera_saves_no_black_frame(joint, single, fading):
+    poses = np.tile(np.eye(4), (4, 1, 1))
+    poses[:, 0, 3] = range(4)
+    asked = tuple(
+        View(fading, world_from_camera=pose, image_from_camera=K_SOURCE, time=(number + 0.2) / write_movie.RATE)
+        for pose, number in zip(poses, (0, 3, 5, 7), strict=True)
+    )
+    for model in (joint, single):
+        (result,) = reconstruct(Request(asked, model=model))
+        assert [view.world_from_camera[0, 3] for view in result.views] == [1.0, 2.0, 3.0]
+        assert [item["view"] for item in result.facts["left_out"]] == [0]
+
+
+def test_pictures_that_are_not_related_lose_only_the_black_one(single, pictures, tmp_path):
+    Image.new("RGB", (200, 140)).save(tmp_path / "black.png")
+    results = reconstruct(Request(views([pictures[0], tmp_path / "black.png", pictures[1]]), model=single))
+    assert [result.views[0].source for result in results] == pictures[:2]
+    assert all(result.facts["left_out"][0]["view"] == 1 for result in results)
+
+
+def test_repeated_and_uniform_frames_are_counted_by_the_request(joint, fading):
+    (result,) = reconstruct(Request(of_clip(fading, (0, 3, 3, 1, 4)), model=joint))
+    assert [item["view"] for item in result.facts["left_out"]] == [0, 2, 3]
+
+
+def test_nothing_but_one_colour_is_an_error_that_says_so(joint, fading, tmp_path):
+    with pytest.raises(ImageError, match=r"^fading\.mp4 shows nothing but a single colour at all chosen times.*choose"):
+        reconstruct(Request(of_clip(fading, (0, 1, 8)), model=joint))
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (200, 140), (0, 200, 60)).save(tmp_path / name)
+    with pytest.raises(ImageError, match=r"^a\.png and b\.png show nothing but a single colour \("):
+        reconstruct(Request(views([tmp_path / "a.png", tmp_path / "b.png"]), model=joint))
+
+
+def test_a_damaged_frame_is_left_out_by_name(joint, tmp_path):
+    pytest.importorskip("av", reason="movies are opened with PyAV")
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 255, (7, 10, 3), np.uint8).repeat(20, axis=0).repeat(20, axis=1) for _ in range(6)]
+    movie = write_movie.write(tmp_path / "clip.mov", frames, codec="mjpeg", pixels="yuvj420p")
+    write_movie.damage(movie, 3)
+    (result,) = reconstruct(Request(of_clip(movie, range(6)), model=joint))
+    assert [(item["name"], item["view"]) for item in result.facts["left_out"]] == [("clip.mov at 0.107 s", 3)]
+    assert "clip.mov is damaged at 0.107 s" in result.facts["warnings"][0]
+    with pytest.raises(ImageError, match=r"clip\.mov is damaged at 0\.107 s.*choose other times"):
+        reconstruct(Request(of_clip(movie, [3]), model=joint))
+
+
+def test_no_geometry_comes_of_burnt_in_bars(joint, pictures, tmp_path):
+    """Cameras keep the whole frame, and the sentence is said once."""
+    barred = []
+    for path in pictures[:2]:
+        pixels = np.zeros((200, 200, 3), np.uint8)
+        pixels[30:170] = np.asarray(Image.open(path))
+        barred.append(tmp_path / f"{path.stem}.png")
+        Image.fromarray(pixels).save(barred[-1])
+    (result,) = reconstruct(Request(views(barred), model=joint))
+    (plain,) = reconstruct(Request(views(pictures[:2]), model=joint))
+    for view, free in zip(result.views, plain.views, strict=True):
+        np.testing.assert_array_equal(view.image, free.image)
+        np.testing.assert_array_equal(view.depth, free.depth)
+        assert view.source_size == (200, 200)
+        moved = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 30.0], [0.0, 0.0, 1.0]])
+        np.testing.assert_allclose(view.source_from_model, moved @ free.source_from_model, atol=1e-9)
+    assert result.facts["warnings"] == [
+        "a b.png and c.png: bars of 30 px above and below are masked; their cameras keep the whole frame."
+    ]

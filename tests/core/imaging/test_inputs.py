@@ -55,7 +55,7 @@ def test_movies_are_told_by_their_suffix():
 def test_pictures_pass_as_they_are(picture, frames):
     views = (View(picture), View(picture, time=2.0, image_from_camera=K))
     inputs = gather(views, frames)
-    assert (inputs.views, inputs.pictures, inputs.dropped, inputs.warnings) == (views, views, (), ())
+    assert (inputs.views, inputs.pictures, inputs.left_out, inputs.warnings) == (views, views, (), ())
     assert not list(frames.iterdir())
 
 
@@ -71,7 +71,10 @@ def test_movies_become_pictures_with_the_frames_own_time(movie, picture, frames)
 
 def test_a_frame_chosen_twice_is_taken_once_and_told(movie, frames):
     inputs = gather([View(movie, time=time) for time in (0.0, 0.01, 0.1, -1.0, 0.2)], frames)
-    assert inputs.dropped == (1, 3)
+    assert [(item.view, item.name) for item in inputs.left_out] == [
+        (1, "shot.mp4 at 0.000 s"),
+        (3, "shot.mp4 at 0.000 s"),
+    ]
     assert [view.time for view in inputs.views] == pytest.approx([0.0, 0.1, 0.2])
     assert len(inputs.pictures) == 3
     assert inputs.warnings == ("shot.mp4 shows one frame at several of the chosen times: 2 of them are left out.",)
@@ -86,7 +89,7 @@ def test_different_cameras_of_one_frame_both_stay(movie, frames):
         View(movie, time=0.1),
     ]
     inputs = gather(views, frames)
-    assert inputs.dropped == (0, 3), "one without a camera says nothing beside those with one"
+    assert [item.view for item in inputs.left_out] == [0, 3], "one without a camera says nothing beside those with one"
     assert [view.world_from_camera is None for view in inputs.views] == [False, False, True]
 
 

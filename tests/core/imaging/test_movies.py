@@ -19,7 +19,17 @@ from image_to_scene.core.imaging.movies import take_frames
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from write_movie import RATE, number_of, numbered_frame, turn, write, write_sound
+from write_movie import (
+    RATE,
+    damage,
+    flagged_interlaced,
+    number_of,
+    numbered_frame,
+    turn,
+    woven,
+    write,
+    write_sound,
+)
 
 FFV1 = {"codec": "ffv1", "pixels": "bgr0"}
 VARIABLE = [0, 1, 3, 7, 8, 20, 21, 22, 50, 60]  # thirtieths of a second
@@ -274,6 +284,124 @@ def test_pixels_become_square_and_none_is_lost(tmp_path, aspect, turned, size, s
     frame = take_frames(movie, [0.0], tmp_path)[0.0]
     assert Image.open(frame.picture).size == size
     assert frame.stretch == stretch
+
+
+# --- interlaced -------------------------------------------------------------------------------------------------------
+
+INTERLACED = {  # container and encoder; whether the top field is first, and whether the movie says so
+    "flagged.mpg": (False, False, {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme", "b": "8M"}}),
+    "wrongly flagged.mpg": (True, False, {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme", "b": "8M"}}),
+    "avchd.mts": (True, True, {"options": {"flags": "+ildct+ilme", "crf": "10", "bf": "2", "g": "30"}}),
+    "wrongly flagged.mp4": (False, True, {"options": {"flags": "+ildct+ilme", "crf": "10", "g": "30"}}),
+    "prores.mov": (True, True, {"codec": "prores_ks", "pixels": "yuv422p10le", "options": {"flags": "+ildct"}}),
+}
+
+
+@pytest.fixture(scope="module")
+def moving():
+    """A smooth pattern, 3 pixels farther to the right at every field."""
+    small = np.random.default_rng(0).integers(0, 255, (7, 12, 3), np.uint8)
+    base = np.asarray(Image.fromarray(small).resize((160, 96), Image.Resampling.BICUBIC))
+    return lambda field: np.roll(base, 3 * field, axis=1)
+
+
+def combing(pixels):
+    """How far lines are from the mean of their neighbours, levels."""
+    grey = pixels.astype(float).mean(axis=-1)
+    return np.abs(grey[1:-1] - 0.5 * (grey[:-2] + grey[2:])).mean()
+
+
+def apart(pixels, others):
+    return np.abs(pixels.astype(int) - others).mean()
+
+
+@pytest.mark.parametrize("name", INTERLACED)
+def test_interlaced_frames_show_one_moment(tmp_path, moving, name):
+    """Combing goes, and what stays is what was there when the first field was taken; also after seeking."""
+    top_first, says_top, encoding = INTERLACED[name]
+    frames = [woven(moving(2 * i), moving(2 * i + 1), top_first=top_first) for i in range(90)]
+    chroma = encoding.get("pixels", "yuv420p")
+    movie = write(tmp_path / name, flagged_interlaced(frames, top_first=says_top, pixels=chroma), **encoding)
+    numbers = [0, 10, 11, 85, 89]
+    taken = take_frames(movie, [number / RATE for number in numbers], tmp_path)
+    for number in numbers:
+        frame = taken[number / RATE]
+        assert frame.time * RATE == pytest.approx(number, abs=0.1)
+        pixels = pixels_of(frame)
+        assert combing(pixels) < 0.1 * combing(frames[number])
+        assert apart(pixels, moving(2 * number)) < 0.5 * apart(pixels, moving(2 * number + 1))
+
+
+def test_progressive_frames_in_an_interlaced_clip_stay_exactly(tmp_path, moving):
+    """Cameras that take 25 whole frames a second write them as 50 fields."""
+    lossless = {"codec": "ffv1", "pixels": "yuv444p", "options": {"flags": "+ildct"}}
+    frames = [moving(2 * i) for i in range(6)]
+    plain = write(tmp_path / "plain.mkv", frames, codec="ffv1", pixels="yuv444p")
+    movie = write(tmp_path / "m.mkv", flagged_interlaced(frames, top_first=True), **lossless)
+    with av.open(str(movie)) as file:
+        assert next(file.decode(video=0)).interlaced_frame
+    for time in (0.0, 3 / RATE, 5 / RATE):
+        one, other = (pixels_of(take_frames(path, [time], tmp_path)[time]) for path in (movie, plain))
+        np.testing.assert_array_equal(one, other)
+
+
+def test_deinterlacing_changes_no_colours_and_turns_nothing(tmp_path):
+    """Nothing moves, so the frame comes out as it went in; the display matrix holds as well."""
+    still = np.ascontiguousarray(np.rot90(UPRIGHT, 1))
+    encoding = {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme", "b": "20M", "qmin": "1"}}
+    movie = write(tmp_path / "m.mov", flagged_interlaced([still] * 4, top_first=True, pixels="yuv420p"), **encoding)
+    turn(movie, 0, 1, -1, 0)
+    pixels = pixels_of(take_frames(movie, [1 / RATE], tmp_path)[1 / RATE])
+    plain = write(tmp_path / "p.mov", [still] * 4, codec="mpeg2video", options={"b": "20M", "qmin": "1"})
+    turn(plain, 0, 1, -1, 0)
+    assert apart(pixels, pixels_of(take_frames(plain, [1 / RATE], tmp_path)[1 / RATE])) < 1.0
+
+
+# --- joined and damaged recordings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [20, 90])
+def test_time_goes_on_where_recordings_were_joined(tmp_path, count):
+    """Each with a clock of its own, the second with smaller frames; seeking by time is then no way to go."""
+    parts = []
+    for part in (0, 1):
+        frames = [numbered_frame(part * count + i) for i in range(count)]
+        frames = frames if part == 0 else [np.ascontiguousarray(frame[::2, :]) for frame in frames]
+        parts.append(write(tmp_path / f"{part}.ts", frames, options={"g": "15", "bf": "2"}).read_bytes())
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    numbers = [0, count - 1, count, count + 7, 2 * count - 1]
+    taken = take_frames(tmp_path / "joined.ts", [(number + 0.2) / RATE for number in numbers], tmp_path)
+    for number in numbers:
+        frame = taken[(number + 0.2) / RATE]
+        pixels = pixels_of(frame)
+        assert number_of(pixels.repeat(2 if number >= count else 1, axis=0)) == number
+        assert frame.time * RATE == pytest.approx(number, abs=0.1)
+        assert frame.stretch == ((1.0, 0.5) if number >= count else (1.0, 1.0))
+
+
+DAMAGED = {
+    "x264.mp4": ("noise", {"options": {"g": "20", "bf": "2"}}),
+    "x264.mkv": ("noise", {"options": {"g": "20", "bf": "0"}}),
+    "x264.ts": ("missing", {"options": {"g": "20", "bf": "2"}}),
+    "mjpeg.mov": ("noise", {"codec": "mjpeg", "pixels": "yuvj420p"}),
+    "mpeg4.avi": ("noise", {"codec": "mpeg4"}),
+    "x265.mp4": ("noise", {"codec": "libx265", "options": {"x265-params": "keyint=20:log-level=0"}}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_frame_is_not_there_and_no_neighbour_is_in_its_place(tmp_path, name):
+    kind, encoding = DAMAGED[name]
+    noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    movie = write(tmp_path / name, [np.roll(noise, 4 * i, axis=1) for i in range(60)], **encoding)
+    lost = damage(movie, 33, kind)
+    times = [(number + 0.2) / RATE for number in range(60)]
+    taken = take_frames(movie, times, tmp_path)
+    missing = [number for number, time in enumerate(times) if time not in taken]
+    assert lost in missing
+    assert len(missing) <= 7, "frames of HEVC that rest on the damaged one are lost, too"
+    for number, time in enumerate(times):
+        assert number in missing or taken[time].time * RATE == pytest.approx(number, abs=0.1)
 
 
 # --- what is no movie -------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def broken(tmp_path):
 def told(prepared):
     """All that a prepared view says, in bytes, and its texture's."""
     values = [getattr(prepared, field.name) for field in fields(prepared)]
-    plain = [value.tobytes() if isinstance(value, np.ndarray) else value for value in values]
+    plain = [value.tobytes() if isinstance(value, np.ndarray) else repr(value) for value in values]
     return [*plain, prepared.pixels.shape, prepared.texture.read_bytes()]
 
 
