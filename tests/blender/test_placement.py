@@ -13,8 +13,8 @@ from mathutils import Matrix, Vector
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from floor_scene import HEIGHT, LENGTH, PITCH, WIDTH, place_in_scene, true_up
 
-from image_to_scene.core.geometry.cameras import blender_from_opencv
-from image_to_scene.core.geometry.ground import levelling
+from image_to_scene.core.geometry.cameras import BLENDER_FROM_FIRST_VIEW, blender_from_opencv
+from image_to_scene.core.geometry.ground import levelling, mean_up
 from image_to_scene.core.types import Reconstruction
 from image_to_scene.operators import arguments, picking, placement, settings
 from image_to_scene.operators.scene import BuildOptions, build, find_roots
@@ -88,6 +88,40 @@ def test_level_by_cameras_after_the_artist_turned_it(built):
     expected = similarity(1.0, levelling(turned[:3, 2]) @ turned[:3, :3], (1, 2, 3))
     np.testing.assert_allclose(matrix(built.root), expected, atol=1e-5)
     np.testing.assert_allclose(seen(built), before, atol=1e-4)
+
+
+def drones(make_view, **facts):
+    """Three cameras that a drone has held straight down, seen by the network 12° off that and turned about it."""
+    tilted = np.array(Matrix.Rotation(np.radians(12.0), 3, "X"))
+    views = []
+    for index, angle in enumerate((0.0, 1.0, 2.0)):
+        pose = np.eye(4)
+        pose[:3, :3] = np.array(Matrix.Rotation(angle, 3, "Z"))
+        pose[:3, 3] = index, 0.0, 0.0
+        views.append(make_view(f"drone {index}", world_from_camera=pose, depth=np.full((16, 24), 50.0, np.float32)))
+    return Reconstruction(tuple(views), facts=facts), tilted @ (0.0, 0.0, -1.0)
+
+
+@pytest.mark.parametrize("mode", ["CAMERAS", "GROUND"])
+def test_what_a_drone_measured_is_up(make_view, mode):
+    """The mean of the cameras' own ups says nothing of cameras that look straight down."""
+    _, up = drones(make_view)
+    reconstruction, _ = drones(make_view, up=up.tolist())
+    root = build(reconstruction, BuildOptions(), bpy.context.scene).root
+    assert place.apply_placement(root, place.Placement(up=mode), bpy.context.scene) == []
+    world_from_root = matrix(root)
+    found = world_from_root[:3, :3] @ (BLENDER_FROM_FIRST_VIEW[:3, :3] @ up)
+    np.testing.assert_allclose(found, (0, 0, 1), atol=1e-6)
+    cameras = [item for item in root.children_recursive if item.type == "CAMERA"]
+    looks = [np.array(camera.matrix_world)[:3, :3] @ (0, 0, -1) for camera in cameras]
+    np.testing.assert_allclose([look[2] for look in looks], -np.cos(np.radians(12.0)), atol=1e-6)
+
+
+def test_without_gravity_cameras_level_as_before(make_view):
+    reconstruction, _ = drones(make_view, up="sideways")  # of a damaged file
+    root = build(reconstruction, BuildOptions(), bpy.context.scene).root
+    assert survey(root).measured_up is None
+    np.testing.assert_allclose(survey(root).up, mean_up(survey(root).cameras))
 
 
 def test_level_without_floor_says_so_and_changes_nothing(make_view):

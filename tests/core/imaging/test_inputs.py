@@ -1,6 +1,7 @@
 """What an artist chose becomes whole pictures: frames for movies, bad files named together, masks that fit."""
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from image_to_scene.core.errors import CameraError, ImageError
 from image_to_scene.core.imaging.inputs import gather
 from image_to_scene.core.imaging.kinds import is_movie
 from image_to_scene.core.imaging.preparation import prepare_views
-from image_to_scene.core.types import Distortion, Mask, View
+from image_to_scene.core.types import Distortion, Lens, Mask, View
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -179,3 +180,40 @@ def test_progress_counts_frames(movie, picture, frames):
     steps = []
     gather([View(movie, time=0.0), View(movie, time=0.1), View(picture)], frames, steps.append)
     assert [(step.stage, step.done, step.total) for step in steps] == [("Taking frames", 1, 2), ("Taking frames", 2, 2)]
+
+
+@pytest.mark.parametrize(("aspect", "size"), [(1, (64, 48)), (2, (128, 48)), (Fraction(1, 2), (64, 96))])
+def test_a_lens_counts_for_a_movies_square_pixels(tmp_path, frames, aspect, size):
+    path = write(tmp_path / "shot.mp4", [numbered_frame(i) for i in range(3)], sample_aspect_ratio=Fraction(aspect))
+    for unit, side in (("longer side", max(size)), ("width", size[0]), ("height", size[1])):
+        lens = Lens((0.5, 0.5), (0.25, -0.125), unit)
+        inputs = gather([View(path, time=0.0, lens=lens)], frames)
+        expected = [[side / 2, 0, size[0] / 2 + side / 4], [0, side / 2, size[1] / 2 - side / 8], [0, 0, 1]]
+        for view in (*inputs.views, *inputs.pictures):
+            np.testing.assert_allclose(view.image_from_camera, expected)
+            assert view.lens is None
+
+
+def test_a_lens_of_another_shape_is_named(picture, frames):
+    lens = Lens((1.0, 1.0), size=(200, 60), origin="the fSpy file room.fspy")
+    with pytest.raises(CameraError, match=r"photo\.png has 64×48 pixels, but the fSpy file room\.fspy is for 200×60"):
+        gather([View(picture, lens=lens)], frames)
+    (view,) = gather([View(picture, lens=replace(lens, size=(128, 96)))], frames).views
+    np.testing.assert_allclose(view.image_from_camera[:2, 2], (32, 24))
+
+
+def test_a_camera_set_up_for_a_file_as_blender_shows_it_is_taken_so(tmp_path, frames):
+    """Blender shows a photo that EXIF turns as it is stored: so does a camera with a render of that shape see it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 48)).save(tmp_path / "turned.jpg", exif=exif)
+    lens = Lens((1.0, 1.0), unit="width", size=(640, 480), origin="its camera")
+    (view,) = gather([View(tmp_path / "turned.jpg", world_from_camera=camera(0), lens=lens)], frames).pictures
+    assert view.as_stored
+    np.testing.assert_allclose(view.image_from_camera, [[64, 0, 32], [0, 64, 24], [0, 0, 1]])
+    with pytest.raises(CameraError, match="another shape"):  # without a camera that stands in Blender, nothing says so
+        gather([View(tmp_path / "turned.jpg", lens=lens)], frames)
+    upright = replace(lens, size=(480, 640))
+    (view,) = gather([View(tmp_path / "turned.jpg", world_from_camera=camera(0), lens=upright)], frames).pictures
+    assert not view.as_stored
+    np.testing.assert_allclose(view.image_from_camera, [[48, 0, 24], [0, 48, 32], [0, 0, 1]])

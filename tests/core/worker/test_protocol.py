@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from image_to_scene.core.errors import WorkerError
-from image_to_scene.core.types import Distortion, Mask, Progress, Request, View
+from image_to_scene.core.types import Distortion, Lens, Mask, Progress, Request, View
 from image_to_scene.core.worker.protocol import (
     CancelCommand,
     DescribeCommand,
@@ -57,6 +57,15 @@ distortions = st.builds(
     pairs,
     pairs,
 )
+pairs_of_numbers = st.tuples(numbers, numbers)
+lenses = st.builds(
+    Lens,
+    pairs_of_numbers,
+    pairs_of_numbers,
+    st.sampled_from(["longer side", "width", "height"]),
+    st.none() | st.tuples(st.integers(1), st.integers(1)),
+    st.text(),
+)
 views = st.builds(
     View,
     path=paths,
@@ -65,6 +74,8 @@ views = st.builds(
     time=st.none() | numbers,
     mask=st.none() | masks,
     distortion=st.none() | distortions,
+    lens=st.none() | lenses,
+    as_stored=st.booleans(),
 )
 requests = st.builds(
     Request,
@@ -105,7 +116,7 @@ def arrived(command):
 
 def assert_same_request(ours, theirs):
     assert replace(ours, views=()) == replace(theirs, views=())
-    for name in ("path", "time", "mask", "distortion"):
+    for name in ("path", "time", "mask", "distortion", "lens", "as_stored"):
         assert [getattr(view, name) for view in ours.views] == [getattr(view, name) for view in theirs.views]
     for one, other in zip(ours.views, theirs.views, strict=True):
         for name in ("world_from_camera", "image_from_camera"):
