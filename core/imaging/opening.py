@@ -49,6 +49,7 @@ _DECODING_ERRORS: Final = (
     TypeError,
     ArithmeticError,
     LookupError,
+    RuntimeError,  # AVIF
     struct.error,
     zlib.error,
 )

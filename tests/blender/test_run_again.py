@@ -1,6 +1,8 @@
 """Run again: new parts in the place of the old ones, and everything that is the artist's as it was."""
 
+import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import bpy
 import pytest
@@ -9,7 +11,7 @@ from mathutils import Matrix
 from image_to_scene.core.errors import CancelledError, StorageError
 from image_to_scene.core.storage import save
 from image_to_scene.core.types import Request, View
-from image_to_scene.operators.memory import REQUEST_KEY, remembered_request
+from image_to_scene.operators.memory import REQUEST_KEY, remember_request, remembered_request
 from image_to_scene.operators.scene import BuildOptions, Plan, Shelf, build, build_steps, description, run_through
 from image_to_scene.operators.scene.tuning import Tuning, get_tuning, set_tuning
 from image_to_scene.operators.session import Task, session
@@ -269,3 +271,12 @@ def test_a_request_that_cannot_be_read_is_a_sentence(first, text):
     first.root[REQUEST_KEY] = text
     with pytest.raises(StorageError, match="press Reconstruct"):
         remembered_request(first.root)
+
+
+def test_a_request_of_an_earlier_version_has_today_s_defaults(first):
+    remember_request(first.root, Request((View(Path("a.png")),), resolution=42, exposure=1.5), OPTIONS)
+    memory = json.loads(first.root[REQUEST_KEY])
+    del memory["request"]["exposure"]
+    first.root[REQUEST_KEY] = json.dumps(memory)
+    request, _ = remembered_request(first.root)
+    assert (request.resolution, request.exposure) == (42, 0.0)
