@@ -45,7 +45,7 @@ class PreparedView:
     """The view's picture, or a copy of it where Blender would show it differently."""
     mask: BoolArray | None = None
     """[H, W] True where the view's mask leaves the picture out. None: nothing is."""
-    note: str | None = None
+    unused: str | None = None
     """What of the view's file is not used, as `flaws.remarks` takes it. None: all of it is."""
 
 
@@ -128,7 +128,7 @@ def _prepare(view: View, resolution: int, patch_size: int, copies: Path | None) 
         exif_image_from_camera=None if exif is None else model_from_source @ exif,
         texture=write_copy(pixels, view.path, copies, view.distortion) if copies and needs_copy else view.path,
         mask=_left_out(view, (width, height), whole),
-        note=picture.note,
+        unused=picture.unused,
     )
 
 

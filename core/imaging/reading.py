@@ -7,7 +7,7 @@ Whatever a file holds, `read_picture` gives [H, W, 3] uint8 in sRGB:
 * Alpha is dropped and palettes are resolved, as the official `convert("RGB")` does.
 * 16-bit samples are scaled to 8 bits by taking the high byte, floats are clipped to 0..1 and taken as sRGB.
 * An embedded colour profile is converted to sRGB; without one, pixels are taken to be sRGB already.
-* Of several frames or pages the first counts, of HEIF the primary image; `Picture.note` says so.
+* Of several frames or pages the first counts, of HEIF the primary image; `Picture.unused` says so.
 * Images of more pixels than `opening.MOST_WHOLE` are read coarser; `Picture.size` stays the file's own.
 
 The files themselves are never written.
@@ -29,7 +29,7 @@ from ..errors import ImageError
 from ..types import ByteArray, FloatArray, Mask, OnProgress
 from .colours import is_wide, srgb_from_wide
 from .flaws import UnreadableError, complaint
-from .opening import note_of, opened, reduced
+from .opening import opened, reduced, unused_of
 from .threads import in_order
 
 _BLENDER_FORMATS = frozenset({"JPEG", "MPO", "PNG", "TIFF", "WEBP", "JPEG2000", "BMP", "TGA"})
@@ -51,7 +51,7 @@ class Picture:
     """fx = fy in source pixels, from EXIF; None where the file does not tell."""
     needs_copy: bool
     """Blender would show the file differently from `pixels`, so a texture needs `copies.write_copy`."""
-    note: str | None = None
+    unused: str | None = None
     """What of the file is not used, as `flaws.remarks` takes it. None: all of it is."""
 
 
@@ -93,7 +93,7 @@ def read_picture(path: Path) -> Picture:
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
     needs_copy = needs_copy or size != pixels.shape[1::-1]
-    return Picture(pixels, size, focal_length, needs_copy, note_of(path))
+    return Picture(pixels, size, focal_length, needs_copy, unused_of(path))
 
 
 def read_kept(mask: Mask) -> FloatArray:
