@@ -121,10 +121,10 @@ def _run(
     metric = config.is_metric and not config.has_poses
     result = assemble(request, prepared, textures, prediction, canonical_metric=metric)
     unchecked = resolution_warnings(config, request.resolution or config.resolution)
-    notes = remarks(
+    unused = remarks(
         (asked.path, view.unused) for asked, view in zip(request.views, prepared, strict=True) if view.unused
     )
-    warnings = [*notes, *unchecked, *prediction.warnings, *result.facts["warnings"]]
+    warnings = [*unused, *unchecked, *prediction.warnings, *result.facts["warnings"]]
     seconds = round(time.monotonic() - started, 3)
     told = {"warnings": warnings, "seconds": seconds, "licence": config.licence}
     return replace(result, facts={**result.facts, **told})

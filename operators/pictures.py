@@ -31,7 +31,8 @@ NAMED: Final = 5
 
 def _glob() -> str:
     """List patterns of what the file browser is to show beside Blender's own images and movies, as far as they fit."""
-    unknown = files.SUFFIXES - bpy.path.extensions_image - bpy.path.extensions_movie
+    blender: Any = bpy.path
+    unknown = files.SUFFIXES - blender.extensions_image - blender.extensions_movie
     patterns = [f"*{suffix}" for suffix in sorted(unknown, key=lambda suffix: (suffix in RAW_SUFFIXES, suffix))]
     while len(";".join(patterns)) > GLOB_LENGTH:
         patterns.pop()

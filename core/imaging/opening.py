@@ -7,7 +7,6 @@ container says, and camera raw files come developed (`raw`). Very large images a
 from __future__ import annotations
 
 import functools
-import importlib.util
 import math
 import struct
 import zlib
@@ -31,14 +30,11 @@ MOST_WHOLE: Final = 180_000_000
 """Pixels up to which an image is used at full size; a larger one is used at a half, quarter or eighth."""
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses above twice this number
 
-# Only formats that are decoded in this process: EPS, for one, would start another program.
+# Only formats that are decoded in this process: EPS, for one, would start another program. TIFF of floats
+# comes before Pillow's own TIFF, which takes them for levels.
 _FORMATS: Final = (
-    *(
-        ExrImage.format,
-        RadianceImage.format,
-        FloatTiffImage.format,
-    ),  # floats before Pillow's own TIFF, which takes them for levels
-    *("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI"),
+    *(ExrImage.format, RadianceImage.format, FloatTiffImage.format),
+    *("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000", "BMP", "TGA", "GIF", "PPM", "PSD", "SGI"),
 )
 # What Pillow's decoders let through on damaged files, beside the OSError they promise.
 _DECODING_ERRORS: Final = (
@@ -100,7 +96,7 @@ def reduced(image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.HAMMING, box=(0, 0, *covered))
 
 
-def note_of(path: Path) -> str | None:
+def unused_of(path: Path) -> str | None:
     """Say what of a readable file is not used, as `flaws.remarks` takes it; None: nothing is left unused."""
     try:
         with Image.open(path, formats=_formats_of(path)) as image:
@@ -129,31 +125,38 @@ def _unused_frames(image: Image.Image) -> str | None:
 
 
 def _formats_of(path: Path) -> tuple[str, ...]:
-    """List the formats to try: of a raw file, which may look like a TIFF with a thumbnail, the raw data first."""
-    if kind_of(path) != "raw":
-        return tuple(name for name in _formats() if name != raw.FORMAT)
-    if raw.FORMAT not in _formats():
-        return ()
-    return (raw.FORMAT, "TIFF") if content_of(path) == "TIFF" else (raw.FORMAT,)
+    """List the formats to try: none where the package is missing that reads the file's."""
+    content = content_of(path)
+    if kind_of(path) == "raw":  # may look like a TIFF with a thumbnail: the raw data first
+        found = (raw.FORMAT, "TIFF") if content == "TIFF" else (raw.FORMAT,)
+        return found if raw.register() else ()
+    if content == "HEIF":
+        return ("HEIF",) if _register_heif() else ()
+    return _formats()
 
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """List the formats that this Python can open, of those we read."""
+    """List the formats this Pillow has of those we read."""
     Image.init()
-    if importlib.util.find_spec("pillow_heif") is not None:
-        import pillow_heif
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
-        # Without thumbnails: a check of the whole file would be content with a small one.
-        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
-    names = (*_FORMATS, raw.FORMAT) if raw.register() else _FORMATS
-    return tuple(name for name in names if name in Image.OPEN)
+
+@functools.cache
+def _register_heif() -> bool:
+    """Let Pillow open HEIF; return whether the package for it is there."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    # Without thumbnails: a check of the whole file would be content with a small one.
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    return True
 
 
 def _unidentified(path: Path) -> str:
     """Say what a file is that no decoder took."""
-    found = raw.FORMAT if kind_of(path) == "raw" else content_of(path)
-    kind, package = _PACKAGES.get(found or "", ("", ""))
-    if package and found not in _formats():
+    kind, package = _PACKAGES.get("RAW" if kind_of(path) == "raw" else content_of(path) or "", ("", ""))
+    if package and not _formats_of(path):
         return f'is {kind}, and the worker\'s Python lacks the package {package} to open it ("pip install {package}")'
     return f"is {kind}, damaged or of a kind that is not known" if kind else "is not a picture of a known kind"

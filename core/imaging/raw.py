@@ -10,7 +10,7 @@ document them.
 
 from __future__ import annotations
 
-import importlib.util
+import functools
 import io
 import struct
 from typing import Any, Final
@@ -95,9 +95,12 @@ class RawImage(ImageFile.ImageFile):
             raise OSError("damaged camera raw file") from error
 
 
+@functools.cache
 def register() -> bool:
     """Let Pillow open camera raw files; return whether the package for it is there."""
-    if importlib.util.find_spec("rawpy") is None:
+    try:
+        import rawpy  # noqa: F401
+    except ImportError:
         return False
     Image.register_open(FORMAT, RawImage)  # type: ignore[no-untyped-call]
     return True

@@ -33,7 +33,7 @@ from . import metadata
 from .encodings import Encoding, apply_encoding, encoding_of
 from .flaws import UnreadableError, complaint
 from .linear_files import expose
-from .opening import note_of, opened, reduced
+from .opening import opened, reduced, unused_of
 from .profiles import profile_of, through_profile
 from .threads import in_order
 
@@ -111,7 +111,7 @@ def read_picture(path: Path, exposure: float | None = 0.0, *, as_stored: bool = 
         up=found.up,
         lens_notes=found.lens_notes,
         notes=found.notes,
-        unused=note_of(path),
+        unused=unused_of(path),
     )
 
 

@@ -117,7 +117,8 @@ def test_a_python_without_the_package_is_told_which_to_install(tmp_path, monkeyp
     path = tmp_path / "p"
     brand = b"heic" if kind == "HEIF" else b"crx "
     path.write_bytes(struct.pack(">I", 24) + b"ftyp" + brand + bytes(12))
-    monkeypatch.setattr(opening, "_formats", lambda: ("JPEG", "TIFF"))
+    monkeypatch.setattr(opening, "_register_heif", lambda: False)
+    monkeypatch.setattr(raw, "register", lambda: False)
     with pytest.raises(ImageError, match=f'lacks the package {package} .*"pip install {package}"'):
         read_picture(path)
 
