@@ -179,3 +179,19 @@ def test_progress_counts_frames(movie, picture, frames):
     steps = []
     gather([View(movie, time=0.0), View(movie, time=0.1), View(picture)], frames, steps.append)
     assert [(step.stage, step.done, step.total) for step in steps] == [("Taking frames", 1, 2), ("Taking frames", 2, 2)]
+
+
+def test_a_clip_that_changes_its_size_is_named_and_its_lens_fits_every_frame(tmp_path, frames):
+    """The lens is that of the first frame, as whoever gives it has seen that."""
+    parts = [
+        write(tmp_path / f"{part}.ts", [numbered_frame(i).repeat(part, axis=0).repeat(part, axis=1) for i in range(5)])
+        for part in (2, 1)
+    ]
+    (tmp_path / "joined.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    views = [View(tmp_path / "joined.ts", image_from_camera=K, time=(number + 0.2) / RATE) for number in (1, 7)]
+    inputs = gather(views, frames)
+    assert inputs.warnings == (
+        "joined.ts changes the size of its frames (128 × 96 and 64 × 48): each is used at its own size.",
+    )
+    np.testing.assert_allclose(inputs.views[0].image_from_camera, K)
+    np.testing.assert_allclose(inputs.views[1].image_from_camera, np.diag([0.5, 0.5, 1.0]) @ K)
