@@ -19,7 +19,7 @@ from .errors import ImageError
 from .imaging.bars import Bars
 from .imaging.flaws import remarks
 from .imaging.inputs import Inputs, gather
-from .imaging.notes import UNIFORM, bar_warnings, nothing_to_see, uniform_warnings
+from .imaging.notes import UNIFORM, bar_warnings, comb_warnings, nothing_to_see, uniform_warnings
 from .imaging.preparation import PreparedView, prepare_views
 from .imaging.uniform import is_uniform
 from .types import FloatArray, OnProgress, Progress, Reconstruction, Request, View
@@ -153,7 +153,12 @@ def _judged(inputs: Inputs, prepared: list[PreparedView]) -> tuple[Inputs, list[
     if len(uniform) == len(prepared):
         raise ImageError(nothing_to_see(inputs.views))
     bars = [Bars() if place in uniform else view.bars for place, view in enumerate(prepared)]
-    notes = [*uniform_warnings(inputs.views, uniform), *bar_warnings(inputs.views, bars)]
+    combed = [place for place, view in enumerate(prepared) if view.is_combed]
+    notes = [
+        *uniform_warnings(inputs.views, uniform),
+        *bar_warnings(inputs.views, bars),
+        *comb_warnings(inputs.views, combed),
+    ]
     stays = [view for place, view in enumerate(prepared) if place not in set(uniform)]
     return inputs.without(uniform, UNIFORM, notes), stays
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from ..types import FloatArray
+from ..types import ByteArray, FloatArray
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -24,6 +24,10 @@ Order = Literal["tff", "bff", "auto", "progressive"]
 
 _CLEARLY_FIRST: Final = 1.04  # how many times less like a field those are that were taken later
 _CLEARLY_WHOLE: Final = 1.5
+_CLEARLY_COMBED: Final = 2.2
+_VISIBLE_COMBING: Final = 4.0  # levels
+_COLUMNS: Final = 256  # that are looked at
+_FEWEST_LINES: Final = 64
 
 
 def deinterlaced(before: VideoFrame | None, frame: VideoFrame, after: VideoFrame | None) -> VideoFrame:
@@ -43,6 +47,23 @@ def deinterlaced(before: VideoFrame | None, frame: VideoFrame, after: VideoFrame
         return frame
     shown = [item for item in (before, frame, after) if item is not None]
     return _filtered(shown, order)[shown.index(frame)]
+
+
+def is_combed(pixels: ByteArray) -> bool:
+    """Return whether an image is an interlaced frame in motion that somebody wrote as a whole image.
+
+    Lines then resemble those two lines away more than their neighbours. Two such frames were combed 3.1 to 4.2 times
+    as much as lines two apart differ, the same without combing 0.5 to 0.6 times; pure noise is 1.7 times.
+
+    Args:
+        pixels: [H, W, 3], never resized.
+    """
+    grey = pixels[:, :: max(1, pixels.shape[1] // _COLUMNS)].mean(axis=2, dtype=np.float32)
+    if len(grey) < _FEWEST_LINES:
+        return False
+    two_apart = np.abs(grey[2:] - grey[:-2]).mean()
+    combing = np.abs(2.0 * grey[1:-1] - grey[2:] - grey[:-2]).mean()
+    return bool(combing > max(_CLEARLY_COMBED * two_apart, _VISIBLE_COMBING))
 
 
 def _fits(one: VideoFrame, other: VideoFrame) -> bool:

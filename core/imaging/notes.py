@@ -50,6 +50,15 @@ def bar_warnings(views: Sequence[View], bars: Sequence[Bars]) -> list[str]:
     ]
 
 
+def comb_warnings(views: Sequence[View], places: Sequence[int]) -> list[str]:
+    """Say which images are combed; movies that this project decodes itself never are, unless they do not say so."""
+    return [
+        f"{_clip_name(group)}: two moments are mixed line by line (interlacing), also in textures and geometry: "
+        "deinterlace the clip, or in Blender turn on Deinterlace of the camera's background image."
+        for group in _by_clip(views, places).values()
+    ]
+
+
 def _uniform_warning(group: Sequence[View]) -> str:
     if len(group) == 1:
         return f"{name_of(group[0])} {UNIFORM}: it is left out."

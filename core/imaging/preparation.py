@@ -21,6 +21,7 @@ from ..errors import ImageError
 from ..types import BoolArray, ByteArray, Distortion, FloatArray, MixedSizes, OnProgress, View
 from .bars import Bars, Borders, agree_on_bars, find_borders
 from .copies import write_copy
+from .deinterlacing import is_combed
 from .distortion import scaled, straighten
 from .reading import Picture, check_pictures, pixel_count, read_kept, read_picture
 from .resizing import average, resize_area, resize_cubic
@@ -58,6 +59,8 @@ class PreparedView:
     """Burnt-in bars that are no part of the model pixels, or, where a lens bends them, of what `mask` keeps."""
     borders: Borders | None = None
     """What may be bars by this picture alone."""
+    is_combed: bool = False
+    """It belongs to a clip and shows two moments, line by line."""
 
 
 def prepare_views(
@@ -192,6 +195,7 @@ def _prepare(
         unused=picture.unused,
         bars=in_source,
         borders=None if bars else find_borders(picture.pixels),
+        is_combed=view.time is not None and is_combed(picture.pixels),
     )
 
 

@@ -355,3 +355,18 @@ def test_no_geometry_comes_of_burnt_in_bars(joint, pictures, tmp_path):
     assert result.facts["warnings"] == [
         "a b.png and c.png: bars of 30 px above and below are masked; their cameras keep the whole frame."
     ]
+
+
+def test_combed_images_of_a_clip_are_named(joint, pictures, tmp_path):
+    """Frames of an interlaced movie that another program wrote as whole images, as Blender does with backgrounds."""
+    asked = []
+    for number in range(3):
+        first = np.asarray(Image.open(pictures[number % 2]).resize((200, 140)))
+        name = tmp_path / f"shot.{number:04}.png"
+        Image.fromarray(write_movie.woven(first, np.roll(first, 9, axis=1), top_first=True)).save(name)
+        asked.append(View(name, time=number / 25))
+    (result,) = reconstruct(Request(tuple(asked), model=joint))
+    (warning,) = [text for text in result.facts["warnings"] if "interlacing" in text]
+    assert warning.startswith("shot.0000.png, shot.0001.png and shot.0002.png: two moments")
+    clip = [View(path, time=0.1 * place) for place, path in enumerate(pictures[:2])]
+    assert not reconstruct(Request(tuple(clip), model=joint))[0].facts["warnings"]

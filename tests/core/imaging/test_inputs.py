@@ -217,3 +217,19 @@ def test_a_camera_set_up_for_a_file_as_blender_shows_it_is_taken_so(tmp_path, fr
     (view,) = gather([View(tmp_path / "turned.jpg", world_from_camera=camera(0), lens=upright)], frames).pictures
     assert not view.as_stored
     np.testing.assert_allclose(view.image_from_camera, [[48, 0, 24], [0, 48, 32], [0, 0, 1]])
+
+
+def test_a_clip_that_changes_its_size_is_named_and_its_lens_fits_every_frame(tmp_path, frames):
+    """The lens is that of the first frame, as whoever gives it has seen that."""
+    parts = [
+        write(tmp_path / f"{part}.ts", [numbered_frame(i).repeat(part, axis=0).repeat(part, axis=1) for i in range(5)])
+        for part in (2, 1)
+    ]
+    (tmp_path / "joined.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    views = [View(tmp_path / "joined.ts", image_from_camera=K, time=(number + 0.2) / RATE) for number in (1, 7)]
+    inputs = gather(views, frames)
+    assert inputs.warnings == (
+        "joined.ts changes the size of its frames (128 × 96 and 64 × 48): each is used at its own size.",
+    )
+    np.testing.assert_allclose(inputs.views[0].image_from_camera, K)
+    np.testing.assert_allclose(inputs.views[1].image_from_camera, np.diag([0.5, 0.5, 1.0]) @ K)

@@ -106,7 +106,7 @@ def test_what_was_downloaded_can_be_used(worker, server, tmp_path):
     folder = tmp_path / "tiny"
     subprocess.run([sys.executable, TESTS / "write_tiny_checkpoint.py", folder, "any_view"], check=True)
     server.files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    Image.new("RGB", (98, 70), "grey").save(tmp_path / "picture.png")
+    Image.linear_gradient("L").resize((98, 70)).convert("RGB").save(tmp_path / "picture.png")
     request = Request((View(tmp_path / "picture.png"),), model="small", resolution=98, device="cpu")
     with pytest.raises(WeightsError, match="No weights for 'small'"):
         worker.wait(worker.submit(request, tmp_path / "out"))
