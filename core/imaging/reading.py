@@ -58,6 +58,7 @@ _DECODING_ERRORS = (
     TypeError,
     ArithmeticError,
     LookupError,
+    RuntimeError,  # AVIF
     struct.error,
     zlib.error,
 )

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("PIL", reason="pictures are read by the worker; this environment is Blender's")
 from PIL import ExifTags, Image, ImageCms
 
+from image_to_scene.core.errors import ImageError
 from image_to_scene.core.imaging.reading import read_picture
 
 RANDOM = np.random.default_rng(3)
@@ -225,6 +226,17 @@ def test_avif_as_it_comes_stays_as_it_was(tmp_path):
     levels = np.full((16, 16, 3), [180, 90, 40], np.uint8)
     Image.fromarray(levels).save(tmp_path / "p.avif", quality=100, subsampling="4:4:4")
     assert np.abs(read_picture(tmp_path / "p.avif").pixels.astype(int) - levels).max() <= 2
+
+
+def test_a_damaged_avif_is_named(tmp_path):
+    """Pillow lets a RuntimeError of its decoder through."""
+    path = avif(tmp_path / "p.avif", pq(LIGHT), 1, 16)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"mdat") + 4
+    content[start : start + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"p\.avif"):
+        read_picture(path)
 
 
 def adobe_jpeg(path: Path, space, index=None, **options) -> Path:
