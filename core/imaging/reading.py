@@ -29,7 +29,7 @@ from ..errors import ImageError
 from ..types import ByteArray, FloatArray, Mask, OnProgress
 from .colours import is_wide, srgb_from_wide
 from .flaws import UnreadableError, complaint
-from .opening import opened, reduced, unused_of
+from .opening import COARSER, opened, reduced, unused_of
 from .threads import in_order
 
 _BLENDER_FORMATS = frozenset({"JPEG", "MPO", "PNG", "TIFF", "WEBP", "JPEG2000", "BMP", "TGA"})
@@ -92,8 +92,9 @@ def read_picture(path: Path) -> Picture:
             pixels = _pixels(_as_srgb(_upright(image)))
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
-    needs_copy = needs_copy or size != pixels.shape[1::-1]
-    return Picture(pixels, size, focal_length, needs_copy, unused_of(path))
+    is_coarser = size != pixels.shape[1::-1]
+    unused = unused_of(path) or (COARSER if is_coarser else None)
+    return Picture(pixels, size, focal_length, needs_copy or is_coarser, unused)
 
 
 def read_kept(mask: Mask) -> FloatArray:
