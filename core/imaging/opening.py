@@ -28,6 +28,8 @@ MOST_PIXELS: Final = 500_000_000
 """Pixels of an image that is read at all: Pillow takes 4 bytes for each, and as many again at the widest."""
 MOST_WHOLE: Final = 180_000_000
 """Pixels up to which an image is used at full size; a larger one is used at a half, quarter or eighth."""
+COARSER: Final = f"used at a lower resolution, having more than {MOST_WHOLE // 1_000_000} million pixels"
+"""What `flaws.remarks` says of such images."""
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses above twice this number
 
 # Only formats that are decoded in this process: EPS, for one, would start another program. TIFF of floats

@@ -33,7 +33,7 @@ from . import metadata
 from .encodings import Encoding, apply_encoding, encoding_of
 from .flaws import UnreadableError, complaint
 from .linear_files import expose
-from .opening import opened, reduced, unused_of
+from .opening import COARSER, opened, reduced, unused_of
 from .profiles import profile_of, through_profile
 from .threads import in_order
 
@@ -102,16 +102,16 @@ def read_picture(path: Path, exposure: float | None = 0.0, *, as_stored: bool = 
         needs_copy = _needs_copy(image, encoding) or metadata.turns(image, as_stored=as_stored)
         expose(image, exposure)
         pixels = _pixels(_srgb(image, encoding, as_stored=as_stored))
-    focal_length = None if found.focal_length is None else found.focal_length * math.hypot(*size)
+    is_coarser = size != pixels.shape[1::-1]
     return Picture(
         pixels=pixels,
         size=size,
-        focal_length=focal_length,
-        needs_copy=needs_copy or size != pixels.shape[1::-1],
+        focal_length=None if found.focal_length is None else found.focal_length * math.hypot(*size),
+        needs_copy=needs_copy or is_coarser,
         up=found.up,
         lens_notes=found.lens_notes,
         notes=found.notes,
-        unused=unused_of(path),
+        unused=unused_of(path) or (COARSER if is_coarser else None),
     )
 
 

@@ -302,6 +302,7 @@ def test_a_photo_of_two_hundred_megapixels_is_read(tmp_path):
     picture = read_picture(path)
     assert picture.size == (16320, 12240)
     assert picture.pixels.shape == (6120, 8160, 3)
+    assert picture.unused == "used at a lower resolution, having more than 180 million pixels"
     assert picture.pixels[3000, 4000].tolist() == [90, 90, 90]
 
 
