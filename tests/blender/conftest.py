@@ -219,7 +219,7 @@ with av.open(sys.argv[1], "w") as file:
 
 @pytest.fixture(scope="session")
 def movie(worker_python, tmp_path_factory):
-    """Write a movie of two seconds, 25 frames each, brighter from frame to frame: with the worker's Python, which has PyAV."""
+    """Write a movie of two seconds, 25 frames each, that gets brighter, with the worker's Python, which has PyAV."""
     path = tmp_path_factory.mktemp("movies") / "walk.mp4"
     done = subprocess.run([worker_python, "-c", WRITE_MOVIE, path], capture_output=True, text=True, check=False)
     if done.returncode:
