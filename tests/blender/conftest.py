@@ -211,6 +211,7 @@ with av.open(sys.argv[1], "w") as file:
     stream.width, stream.height, stream.pix_fmt = 80, 60, "yuv420p"
     for number in range(50):
         pixels = numpy.full((60, 80, 3), 5 * number, numpy.uint8)
+        pixels[:20, 60:], pixels[40:, 60:] = 40, 220  # an image of one colour would be left out
         file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
     file.mux(stream.encode())
 """
@@ -218,7 +219,7 @@ with av.open(sys.argv[1], "w") as file:
 
 @pytest.fixture(scope="session")
 def movie(worker_python, tmp_path_factory):
-    """Write a movie of two seconds, 25 frames each, that gets brighter: with the worker's Python, which has PyAV."""
+    """Write a movie of two seconds, 25 frames each, that gets brighter, with the worker's Python, which has PyAV."""
     path = tmp_path_factory.mktemp("movies") / "walk.mp4"
     done = subprocess.run([worker_python, "-c", WRITE_MOVIE, path], capture_output=True, text=True, check=False)
     if done.returncode:
