@@ -90,6 +90,9 @@ class Handler(BaseHTTPRequestHandler):
             headers["X-Linked-Etag"], headers["X-Linked-Size"] = headers["ETag"], headers["Content-Length"]
             headers["ETag"] = '"something of the storage\'s own"'
             headers |= self.hub.lies
+            if self.hub.redirects_to:
+                self._answer(302, headers | {"Location": f"{self.hub.redirects_to}{self.path}", "Content-Length": "0"})
+                return
         if self.hub.location:
             self._answer(302, {"Location": self.hub.location})
         else:

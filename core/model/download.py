@@ -30,7 +30,7 @@ from ..types import OnProgress, Progress
 from . import hub_connection
 from .config import ModelConfig
 from .hub_errors import FAILURES, BrokenOffError, is_passing, retry_after, sentence_for
-from .presets import CONFIG, PRESETS, TENSORS, megabytes, preset_name
+from .presets import CONFIG, PINNED, PRESETS, TENSORS, megabytes, preset_name
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -46,6 +46,10 @@ MOST_CONFIG = 1 << 20
 """Bytes that a `config.json` may have."""
 
 _WRONG = "What arrived of {name} is not what its checksum promises, and was deleted: download it again."
+_UNKNOWN = (
+    "{name} is not the file that this add-on knows, and was deleted: let HF_ENDPOINT name another mirror, or none, and "
+    "download it again."
+)
 _Result = TypeVar("_Result")
 
 
@@ -69,6 +73,8 @@ class RemoteFile:
     """SHA-256 of a large file, git's SHA-1 of a small one; names the file in the cache."""
     size: int
     """Bytes."""
+    pinned: str = ""
+    """SHA-256 that is known beforehand; empty: none is."""
 
 
 class Hub:
@@ -140,7 +146,9 @@ class Hub:
             most: Bytes that the weights may have.
             progress: Hears of attempts.
         """
-        config = self._again(lambda: self._ask(repository, CONFIG, None, MOST_CONFIG), progress)
+        pinned = PINNED.get(repository)
+        commit = pinned.commit if pinned else None
+        config = self._again(lambda: self._ask(repository, CONFIG, commit, MOST_CONFIG), progress)
         return [config, self._again(lambda: self._ask(repository, TENSORS, config.commit, most), progress)]
 
     def _ask(self, repository: str, name: str, commit: str | None, most: int) -> RemoteFile:
@@ -151,8 +159,9 @@ class Hub:
                 f"{host} tells of {megabytes(told.size)} for {name} of {repository} at commit {told.commit[:7]}, which "
                 f"cannot be: let HF_ENDPOINT name another mirror, or none."
             )
-        pinned = hf_hub_url(repository, name, revision=told.commit, endpoint=self.endpoint)
-        return RemoteFile(name, pinned, told.commit, told.checksum, told.size)
+        url = hf_hub_url(repository, name, revision=told.commit, endpoint=self.endpoint)
+        sha256 = PINNED[repository].sha256[name] if repository in PINNED else ""
+        return RemoteFile(name, url, told.commit, told.checksum, told.size, sha256)
 
     def _bring(self, repository: str, file: RemoteFile, report: _Reporter) -> None:
         """Make one file appear in the cache, whole and checked, or not at all."""
@@ -165,7 +174,10 @@ class Hub:
                     self._again(lambda: _fetch(file, part, report), report.progress, part)
                     _check(file, part, report)
                     part.replace(blob)
+                _check_pinned(file, blob, report)
                 _point(pointer, blob)
+        elif file.pinned:
+            _check_pinned(file, pointer, report)
         report.finished(file.size)
 
     def _again(self, attempt: Callable[[], _Result], progress: OnProgress, part: Path | None = None) -> _Result:
@@ -290,14 +302,25 @@ def _check_length(file: RemoteFile, part: Path) -> None:
 
 def _check(file: RemoteFile, part: Path, report: _Reporter) -> None:
     """Compare a whole file's checksum; a wrong one is deleted, so that the next attempt starts afresh."""
-    digest = _HASHES[len(file.checksum)](file.size)
-    with part.open("rb") as source:
+    if _digest(part, _HASHES[len(file.checksum)](file.size), report) != file.checksum:
+        part.unlink()
+        raise WeightsError(_WRONG.format(name=file.name))
+
+
+def _check_pinned(file: RemoteFile, path: Path, report: _Reporter) -> None:
+    """Compare a file with the hash that is known beforehand, if there is one; what the server says does not count."""
+    if file.pinned and _digest(path, hashlib.sha256(), report) != file.pinned:
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)
+        raise WeightsError(_UNKNOWN.format(name=file.name))
+
+
+def _digest(path: Path, digest: Hash, report: _Reporter) -> str:
+    with path.open("rb") as source:
         while piece := source.read(1 << 20):
             digest.update(piece)
             report.at(source.tell(), CHECKING)
-    if digest.hexdigest() != file.checksum:
-        part.unlink()
-        raise WeightsError(_WRONG.format(name=file.name))
+    return digest.hexdigest()
 
 
 def _point(pointer: Path, blob: Path) -> None:

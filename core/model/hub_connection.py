@@ -142,7 +142,7 @@ def _following(method: str, url: str, headers: Mapping[str, str]) -> Iterator[An
 def _tells_of_a_file(response: Any, target: Any) -> bool:
     """Return whether a redirect leaves the hub for its storage: the storage does not know what the hub has said."""
     is_told = constants.HUGGINGFACE_HEADER_X_REPO_COMMIT in response.headers
-    return is_told and target.url.host != response.request.url.host
+    return is_told and target.url.netloc != response.request.url.netloc
 
 
 def _check_redirect(here: Any, there: Any) -> None:

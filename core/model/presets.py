@@ -7,7 +7,7 @@ upstream README at the same commit. Download sizes: four bytes a weight of those
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .config import (
@@ -144,6 +144,21 @@ OFFICIAL_NAMES: Mapping[str, str] = {
 
 TENSORS, CONFIG = "model.safetensors", "config.json"
 """The files of a checkpoint, on the hub and in a folder."""
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A repository's files as they are known beforehand, not from the server that sends them."""
+
+    commit: str
+    """40 hexadecimal digits."""
+    sha256: Mapping[str, str]
+    """SHA-256 of `CONFIG` and `TENSORS`, 64 hexadecimal digits each."""
+
+
+PINNED: Mapping[str, Pinned] = {}
+"""By repository. Entries come from a trusted copy of the files, never from a mirror's own headers; until a repository
+has one, a download is compared only with the checksum that its server gives."""
 
 
 def preset_name(name: str) -> str:

@@ -1,7 +1,9 @@
 """A checkpoint arrives whole and checked, or not at all, from a hub that does everything wrong."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,10 +16,10 @@ from huggingface_hub import constants, try_to_load_from_cache
 from loopback_hub import COMMIT, LoopbackHub, checksum
 
 from image_to_scene.core.errors import CancelledError, WeightsError
-from image_to_scene.core.model import hub_connection
+from image_to_scene.core.model import download, hub_connection
 from image_to_scene.core.model.download import ATTEMPTS, Hub
-from image_to_scene.core.model.hub_cache import cached_checkpoint
-from image_to_scene.core.model.presets import PRESETS
+from image_to_scene.core.model.hub_cache import cached_checkpoint, is_commit
+from image_to_scene.core.model.presets import PINNED, PRESETS, Pinned
 
 REPOSITORY = PRESETS["small"].repositories[0]
 CONTENT = os.urandom(300_000)
@@ -180,6 +182,59 @@ def test_a_busy_hub_is_asked_again_when_it_says(hub, server):
     assert tensors(hub).read_bytes() == CONTENT
 
 
+def pin(monkeypatch, commit=COMMIT, **contents):
+    """Pretend that the stand-in's files are known beforehand, in another version where contents are given."""
+    known = FILES | {
+        "model.safetensors": contents.get("tensors", CONTENT),
+        "config.json": contents.get("config", FILES["config.json"]),
+    }
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in known.items()}
+    monkeypatch.setattr(download, "PINNED", {REPOSITORY: Pinned(commit, hashes)})
+
+
+def test_pinned_files_are_asked_for_at_their_commit(hub, server, monkeypatch):
+    pin(monkeypatch)
+    assert hub.download("small", ignore).name == COMMIT
+    assert tensors(hub).read_bytes() == CONTENT
+    assert all(f"/resolve/{COMMIT}/" in path for _, path, _ in server.requests)
+
+
+@pytest.mark.parametrize(("file", "name"), [("tensors", r"model\.safetensors"), ("config", r"config\.json")])
+def test_a_file_with_another_hash_than_the_pinned_one_is_refused_whatever_its_server_says(
+    hub, server, monkeypatch, file, name
+):
+    pin(monkeypatch, **{file: b"the true one"})
+    words = f"{name} is not the file that this add-on knows, and was deleted: let HF_ENDPOINT name another mirror"
+    with pytest.raises(WeightsError, match=words):
+        hub.download("small", ignore)
+    assert tensors(hub) is None and parts(hub) == []
+
+
+@pytest.mark.parametrize(("file", "name"), [("tensors", "model.safetensors"), ("config", "config.json")])
+def test_what_came_before_is_compared_with_the_pinned_hash_too(hub, server, monkeypatch, file, name):
+    folder = hub.download("small", ignore)
+    pin(monkeypatch, **{file: b"the true one"})
+    for _ in range(2):
+        with pytest.raises(WeightsError, match="not the file that this add-on knows"):
+            hub.download("small", ignore)
+        assert not (folder / name).exists()
+        assert not (folder.parents[1] / "blobs" / checksum(name, FILES[name])).exists()
+
+
+def test_another_commit_than_the_pinned_one_is_refused(hub, server, monkeypatch):
+    pin(monkeypatch, commit="a" * 40)
+    with pytest.raises(WeightsError, match="at commit 0123456, which cannot be"):
+        hub.download("small", ignore)
+    assert not hub.cache.exists()
+
+
+def test_pins_have_their_form():
+    for repository, pinned in PINNED.items():
+        assert any(repository in preset.repositories for preset in PRESETS.values())
+        assert is_commit(pinned.commit) and set(pinned.sha256) == {"config.json", "model.safetensors"}
+        assert all(re.fullmatch("[0-9a-f]{64}", value) for value in pinned.sha256.values())
+
+
 def test_no_token_is_sent_to_anybody(hub, server, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     storage = LoopbackHub(FILES)
@@ -187,6 +242,7 @@ def test_no_token_is_sent_to_anybody(hub, server, monkeypatch):
         server.redirects_to = address
         hub.download("small", ignore)
     assert tensors(hub).read_bytes() == CONTENT
+    assert {method for method, *_ in storage.requests} == {"GET"}, "the storage does not know what the hub has said"
     for _, _, headers in server.requests + storage.requests:
         assert "hf_secret" not in str(headers)
         assert "authorization" not in {name.lower() for name in headers}
@@ -269,7 +325,7 @@ def test_a_size_that_no_checkpoint_has_is_not_believed(hub, server):
 )
 def test_a_redirect_leads_to_no_other_protocol(hub, server, location):
     server.location = location
-    with pytest.raises(WeightsError, match=r"not a secure address|answered 302|failed"):
+    with pytest.raises(WeightsError, match=r"not a secure address|answered 302|404"):
         hub.download("small", ignore)
     assert not hub.cache.exists()
 
@@ -397,7 +453,7 @@ import resource, runpy, signal, sys
 from pathlib import Path
 conftest, endpoint, cache = sys.argv[1:]
 runpy.run_path(conftest)
-from image_to_scene.core.model import hub_connection
+from image_to_scene.core.model import download, hub_connection
 from image_to_scene.core.model.download import Hub
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
