@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 
 from .errors import CameraError, StorageError
 from .geometry.cameras import check_intrinsics, check_rigid
+from .imaging.signatures import is_image
 from .names import short
+from .outside import NOTHING, Chosen, absolute, locate
 from .types import IntrinsicsOrigin, ReconstructedView, Reconstruction, Units, World
 
 FORMAT = "image_to_scene reconstruction"
@@ -74,7 +76,7 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
     Raises:
         StorageError: `folder` holds something else, or the disk refuses; what was there is then as it was.
     """
-    folder = _absolute(folder)
+    folder = absolute(folder)
     _refuse_foreign(folder)
     beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
@@ -89,7 +91,7 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def load(folder: Path) -> Reconstruction:
+def load(folder: Path, chosen: Chosen = NOTHING) -> Reconstruction:
     """Open a saved reconstruction; cameras are read, pixels are mapped and read when they are used.
 
     The arrays are read-only. The files stay open as long as any array of the result is alive; Windows does not let
@@ -97,11 +99,13 @@ def load(folder: Path) -> Reconstruction:
 
     Args:
         folder: A folder written by `save`, or the `reconstruction.json` in it.
+        chosen: Which photos and movies outside the folder may be opened. Of the others nothing but the path is used:
+            `may_open_source` is False and where they are the texture, it is None.
 
     Raises:
         StorageError: No reconstruction, of a newer version, or incomplete or damaged; names the file.
     """
-    folder = _absolute(folder)
+    folder = absolute(folder)
     folder = folder.parent if folder.name == DESCRIPTION else folder
     file = folder / DESCRIPTION
     description = _read_description(file)
@@ -113,7 +117,7 @@ def load(folder: Path) -> Reconstruction:
     arrays = _open_arrays(folder, description, sizes)
     with _damaged(file):
         return Reconstruction(
-            views=tuple(_view(folder, entry, arrays, i, sizes[i]) for i, entry in enumerate(entries)),
+            views=tuple(_view(folder, entry, arrays, i, chosen) for i, entry in enumerate(entries)),
             world=_one_of(description["world"], World),
             units=_one_of(description["units"], Units),
             model=str(description["model"]),
@@ -129,11 +133,6 @@ def is_reconstruction(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(description, dict) and description.get("format") == FORMAT
-
-
-def _absolute(path: Path) -> Path:
-    """Return the path from the root without `..`; links stay links, drive letters drive letters."""
-    return Path(os.path.normpath(path.absolute()))
 
 
 # --- writing ---
@@ -200,7 +199,7 @@ def _entry(index: int, view: ReconstructedView, beside: Path, folder: Path) -> d
     height, width = view.depth.shape
     return {
         "source": _locators(view.source, folder),
-        "texture": _copied_texture(index, view, beside) or _locators(view.texture, folder),
+        "texture": _copied_texture(index, view, beside) or _locators(view.texture or view.source, folder),
         "source_size": [int(side) for side in view.source_size],
         "size": [width, height],
         "source_from_model": np.asarray(view.source_from_model, dtype=np.float64).tolist(),
@@ -210,8 +209,8 @@ def _entry(index: int, view: ReconstructedView, beside: Path, folder: Path) -> d
 
 
 def _copied_texture(index: int, view: ReconstructedView, beside: Path) -> dict[str, str] | None:
-    """Take a frame or copy along; None where the source serves as it is, or the copy is gone."""
-    if view.texture == view.source or not view.texture.is_file():
+    """Take a frame or copy along; None where the source serves as it is, or the copy is gone or no image."""
+    if view.texture is None or view.texture == view.source or not is_image(view.texture):
         return None
     name = f"{TEXTURES}/{index:03d}_{short(view.name)}{view.texture.suffix}"
     (beside / TEXTURES).mkdir(exist_ok=True)
@@ -221,7 +220,7 @@ def _copied_texture(index: int, view: ReconstructedView, beside: Path) -> dict[s
 
 def _locators(path: Path, folder: Path) -> dict[str, str]:
     """Say where a file is: relative inside the folder; outside absolute, and relative in case both move together."""
-    path = _absolute(path)
+    path = absolute(path)
     if path.is_relative_to(folder):
         return {"relative": path.relative_to(folder).as_posix()}
     locators = {"absolute": str(path)}
@@ -334,9 +333,9 @@ def _checked_cameras(file: Path, cameras: NDArray[Any]) -> NDArray[Any]:
 
 
 def _view(
-    folder: Path, entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], index: int, size: tuple[int, int]
+    folder: Path, entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], index: int, chosen: Chosen
 ) -> ReconstructedView:
-    width, height = size
+    width, height = _size(entry["size"])
     values = {
         spec.field: arrays[name][index, :height, :width] if spec.per_pixel else arrays[name][index]
         for name, spec in ARRAYS.items()
@@ -345,23 +344,28 @@ def _view(
     affine = np.array(entry["source_from_model"], dtype=np.float64)
     if affine.shape != (3, 3) or not np.isfinite(affine).all():
         raise ValueError("source_from_model is not 3×3")
+    source, may_open_source = locate(_places(entry["source"], folder), folder, chosen)
+    texture, may_open_texture = locate(_places(entry["texture"], folder), folder, chosen)
     return ReconstructedView(
-        source=_located(entry["source"], folder),
-        texture=_located(entry["texture"], folder),
+        source=source,
+        texture=texture if may_open_texture else None,
         source_size=_size(entry["source_size"]),
         source_from_model=affine,
         intrinsics_origin=_one_of(entry["intrinsics_origin"], IntrinsicsOrigin),
         time=_time(entry.get("time")),
+        may_open_source=may_open_source,
         **values,
     )
 
 
-def _located(locators: Mapping[str, str], folder: Path) -> Path:
-    """Find a file again: where it was, else at the same place seen from the folder; where it was if it is gone."""
-    places = [Path(locators["absolute"])] if "absolute" in locators else []
+def _places(locators: Mapping[str, str], folder: Path) -> list[Path]:
+    """List where a file may be: where it was, then the same place seen from the folder."""
+    places = [absolute(Path(locators["absolute"]))] if "absolute" in locators else []
     if "relative" in locators:
-        places.append(_absolute(folder / locators["relative"]))
-    return next((place for place in places if place.is_file()), places[0])
+        places.append(absolute(folder / locators["relative"]))
+    if not places:
+        raise ValueError("a file has no place")
+    return places
 
 
 def _size(sides: Any) -> tuple[int, int]:

@@ -119,7 +119,8 @@ def show_clip(background: Any, clip: Clip, views: Sequence[ReconstructedView]) -
         Whether it is laid there.
     """
     late = [abs(time * clip.rate - round(time * clip.rate)) for time in clip.times]
-    if max(late) > SAME_FRAME or not float(clip.start).is_integer():
+    may_open = all(view.may_open_source for view in views)
+    if max(late) > SAME_FRAME or not float(clip.start).is_integer() or not may_open:
         return False
     source = views[0].source
     first = _first_of_movie(source, clip, views) if is_movie(source) else _first_of_sequence(clip, views)
