@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from .errors import CameraError, StorageError
 from .geometry.cameras import check_intrinsics, check_rigid
 from .imaging.signatures import is_image
+from .json_reading import JSONError, read_json
 from .names import short
 from .outside import NOTHING, Chosen, absolute, locate
 from .types import IntrinsicsOrigin, ReconstructedView, Reconstruction, Units, World
@@ -129,8 +130,8 @@ def load(folder: Path, chosen: Chosen = NOTHING) -> Reconstruction:
 def is_reconstruction(folder: Path) -> bool:
     """Tell whether a folder holds a saved reconstruction of any version."""
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        description = read_json(folder / DESCRIPTION)
+    except JSONError:
         return False
     return isinstance(description, dict) and description.get("format") == FORMAT
 
@@ -248,8 +249,7 @@ def _own_files(folder: Path) -> set[Path]:
     """Return the files in a saved reconstruction that `save` wrote, relative to its folder."""
     own = {Path(DESCRIPTION), *(Path(f"{name}.npy") for name in ARRAYS)}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        views = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["views"]
-        textures = [view["texture"] for view in views]
+        textures = [view["texture"] for view in read_json(folder / DESCRIPTION)["views"]]
         own |= {Path(place["relative"]) for place in textures if place.get("relative", "").startswith(f"{TEXTURES}/")}
     return own
 
@@ -274,14 +274,12 @@ def _clear(earlier: Path, own: set[Path], folder: Path) -> None:
 
 
 def _read_description(file: Path) -> dict[str, Any]:
+    if not os.path.lexists(file):
+        raise StorageError(f"{file.parent} is not a reconstruction, it has no {DESCRIPTION}: choose another folder.")
     try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StorageError(
-            f"{file.parent} is not a reconstruction, it has no {DESCRIPTION}: choose another folder."
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise StorageError(f"{file} cannot be read: it is not a whole JSON file ({error}).") from error
+        description = read_json(file)
+    except JSONError as error:
+        raise StorageError(f"{file} cannot be read: it {error}; reconstruct again.") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise StorageError(f"{file} is not the description of a reconstruction: choose another folder.")
     version = description.get("version")

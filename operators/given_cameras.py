@@ -1,6 +1,5 @@
 """Known cameras from a file: JSON, also of some pictures only, or the cameras of a .blend, one per picture."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ import numpy as np
 
 from ..core.errors import CameraError, ImageError
 from ..core.geometry.cameras import check_intrinsics, check_rigid, intrinsics_from_lens, transform_intrinsics
+from ..core.imaging.flaws import UnreadableError, refuse_non_files
+from ..core.json_reading import JSONError, read_json
 from ..core.types import FloatArray, View
 from .context import scene_of
 from .inputs import Item, files
@@ -27,8 +28,6 @@ def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]
     Raises:
         CameraError: The file cannot be read, or its cameras do not fit the pictures.
     """
-    if not file.is_file():
-        raise CameraError(f"The cameras' file {file} does not exist: name a .json or a .blend.")
     if file.suffix.lower() == ".json":
         return _views_from_json(pictures, file)
     if file.suffix.lower() == ".blend":
@@ -38,9 +37,9 @@ def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]
 
 def _views_from_json(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CameraError(f"The cameras' file {file.name} is not readable JSON ({error}).") from error
+        content = read_json(file)
+    except JSONError as error:
+        raise CameraError(f"The cameras' file {file.name} {error}: correct it or name another.") from error
     entries = content.get("views") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CameraError(f'The cameras\' file {file.name} must be an object with a list "views" of objects.')
@@ -101,8 +100,10 @@ def camera_items(file: Path) -> list[Item]:
 
 def _open_cameras(file: Path) -> list[bpy.types.Object]:
     """Open a .blend and list its scene's cameras in natural order of their names."""
-    if not file.is_file():
-        raise CameraError(f"The cameras' file {file} does not exist: name a .json or a .blend.")
+    try:
+        refuse_non_files(file)
+    except UnreadableError as flaw:
+        raise CameraError(f"The cameras' file {file} {flaw}: name a .json or a .blend.") from flaw
     try:
         bpy.ops.wm.open_mainfile(filepath=str(file.resolve()), load_ui=False, use_scripts=False)
     except RuntimeError as error:

@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get
 import numpy as np
 
 from ..errors import WorkerError
+from ..json_reading import JSONError, parse_json
 from ..types import Device, FloatArray, Progress, Request
 
 VERSION: Final = 2
@@ -251,8 +252,8 @@ def _decode(line: bytes, kinds: Mapping[str, type]) -> object:
 
 def _json_object(line: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError):
+        data = parse_json(line, finite=False)
+    except JSONError:
         data = None
     if not isinstance(data, dict):
         raise NoiseError(line)

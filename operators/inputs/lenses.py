@@ -1,6 +1,5 @@
 """A lens that is known though its camera's place is not: a camera's, one that fSpy found, or a focal length."""
 
-import json
 import math
 import struct
 from pathlib import Path
@@ -11,6 +10,8 @@ import numpy as np
 
 from ...core.errors import CameraError
 from ...core.geometry.cameras import intrinsics_from_lens
+from ...core.imaging.flaws import UnreadableError, refuse_non_files
+from ...core.json_reading import JSONError, parse_json
 from ...core.types import FloatArray
 from .cameras import lens_of
 
@@ -18,6 +19,12 @@ FSPY_MAGIC: Final = b"fspy"
 FSPY_VERSION: Final = 1
 FSPY_HEADER: Final = struct.Struct("<4sIII")
 """Mark, version, bytes of JSON, bytes of the picture; the JSON follows."""
+FSPY_LONGEST: Final = 1 << 20
+"""Bytes that its JSON may have; a project has a few thousand."""
+LARGEST_SIDE: Final = 1e6
+"""Pixels of a picture's side."""
+MOST_SHIFT: Final = 100.0
+"""Halves of the longer side by which a principal point may lie off the middle."""
 
 
 def intrinsics_of(item: Any, size: tuple[int, int]) -> FloatArray | None:
@@ -69,7 +76,8 @@ def read_fspy(path: Path, size: tuple[int, int]) -> FloatArray:
         x, y = (float(found["principalPoint"][axis]) for axis in "xy")
     except (KeyError, TypeError, ValueError) as error:
         raise CameraError(f"The fSpy file {path.name} holds no solved lens: solve it in fSpy and save it.") from error
-    if not (0.0 < field_of_view < math.pi and width > 0.0 and height > 0.0):
+    sides_are_some = min(width, height) >= 1.0 and max(width, height) <= LARGEST_SIDE
+    if not (0.0 < field_of_view < math.pi and sides_are_some and max(abs(x), abs(y)) <= MOST_SHIFT):
         raise CameraError(f"The fSpy file {path.name} holds a lens that cannot be: solve it again in fSpy.")
     if abs((size[0] / size[1]) / (width / height) - 1.0) > 0.01:
         raise CameraError(
@@ -85,13 +93,15 @@ def read_fspy(path: Path, size: tuple[int, int]) -> FloatArray:
 def _parameters(path: Path) -> Any:
     """Return the camera parameters of an fSpy project; None where it has none."""
     try:
-        content = path.read_bytes()
+        refuse_non_files(path)
+        with path.open("rb") as file:
+            mark, version, length, _ = FSPY_HEADER.unpack(file.read(FSPY_HEADER.size))
+            state = parse_json(file.read(min(length, FSPY_LONGEST + 1)), FSPY_LONGEST)
+    except UnreadableError as flaw:
+        raise CameraError(f"The fSpy file {path.name} {flaw}: choose another.") from flaw
     except OSError as error:
         raise CameraError(f"The fSpy file {path.name} cannot be read ({error.strerror}): choose another.") from error
-    try:
-        mark, version, length, _ = FSPY_HEADER.unpack_from(content)
-        state = json.loads(content[FSPY_HEADER.size : FSPY_HEADER.size + length].decode("utf-8"))
-    except (struct.error, ValueError) as error:
+    except (struct.error, JSONError) as error:
         raise CameraError(f"{path.name} is not a whole fSpy project: save it again in fSpy.") from error
     if mark != FSPY_MAGIC or version != FSPY_VERSION or not isinstance(state, dict):
         raise CameraError(f"{path.name} is not a project of fSpy 1: save it again in fSpy.")
