@@ -9,9 +9,13 @@ LONGEST: Final = 120
 """Bytes of a name that others are built from: most file systems allow 255 for all of it."""
 
 
+CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)}, "?") | dict.fromkeys(map(ord, "\t\n\r"), " ")
+"""Characters that move a terminal's cursor, change its colours or end Blender's names, and what stands for them."""
+
+
 def readable(text: str) -> str:
-    """Return a text that can be shown and stored: what of a file's name is no Unicode becomes question marks."""
-    return text.encode("utf-8", errors="replace").decode("utf-8")
+    """Return a text that can be shown and stored on one line: control characters, and what is no Unicode, become ?."""
+    return text.encode("utf-8", errors="replace").decode("utf-8").translate(CONTROLS)
 
 
 def short(name: str) -> str:

@@ -7,10 +7,11 @@ for its size, unless the artist chose it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,32 @@ class Chosen:
 
 
 NOTHING: Final = Chosen()
+
+
+def locators_of(path: Path, folder: Path) -> dict[str, str]:
+    """Say where a file is: relative inside the folder; outside absolute, and relative in case both move together."""
+    path = absolute(path)
+    if path.is_relative_to(folder):
+        return {"relative": path.relative_to(folder).as_posix()}
+    locators = {"absolute": str(path)}
+    with contextlib.suppress(ValueError):  # on another Windows drive nothing is relative
+        locators["relative"] = Path(os.path.relpath(path, folder)).as_posix()
+    return locators
+
+
+def places_of(locators: Mapping[str, str], folder: Path) -> list[Path]:
+    """List where a file may be: where it was, then the same place seen from the folder.
+
+    Raises:
+        ValueError: They name no place.
+        TypeError: A place is not text.
+    """
+    places = [absolute(Path(locators["absolute"]))] if "absolute" in locators else []
+    if "relative" in locators:
+        places.append(absolute(folder / locators["relative"]))
+    if not places:
+        raise ValueError("a file has no place")
+    return places
 
 
 def locate(places: Sequence[Path], folder: Path, chosen: Chosen) -> tuple[Path, bool]:

@@ -28,6 +28,7 @@ def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]
     Raises:
         CameraError: The file cannot be read, or its cameras do not fit the pictures.
     """
+    _refuse_non_files(file)
     if file.suffix.lower() == ".json":
         return _views_from_json(pictures, file)
     if file.suffix.lower() == ".blend":
@@ -39,7 +40,7 @@ def _views_from_json(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
     try:
         content = read_json(file)
     except JSONError as error:
-        raise CameraError(f"The cameras' file {file.name} {error}: correct it or name another.") from error
+        raise CameraError(f"The cameras' file {file.name} is not readable JSON (it {error}): correct it.") from error
     entries = content.get("views") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CameraError(f'The cameras\' file {file.name} must be an object with a list "views" of objects.')
@@ -70,9 +71,16 @@ def _view_from_entry(path: Path, entry: Mapping[str, Any]) -> View:
         raise CameraError(f"{name} has neither world_from_camera nor image_from_camera: give one at least.")
     return View(
         path,
-        world_from_camera=None if place is None else check_rigid(place, name),
-        image_from_camera=None if lens is None else check_intrinsics(lens, name),
+        world_from_camera=None if place is None else _one(check_rigid(place, name), name),
+        image_from_camera=None if lens is None else _one(check_intrinsics(lens, name), name),
     )
+
+
+def _one(matrices: FloatArray, name: str) -> FloatArray:
+    """Return the matrix of one camera; the checks take those of many."""
+    if matrices.ndim != 2:
+        raise CameraError(f"{name} is given as a list of {len(matrices)} matrices; pass one.")
+    return matrices
 
 
 def _views_from_blend(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
@@ -100,15 +108,19 @@ def camera_items(file: Path) -> list[Item]:
 
 def _open_cameras(file: Path) -> list[bpy.types.Object]:
     """Open a .blend and list its scene's cameras in natural order of their names."""
-    try:
-        refuse_non_files(file)
-    except UnreadableError as flaw:
-        raise CameraError(f"The cameras' file {file} {flaw}: name a .json or a .blend.") from flaw
+    _refuse_non_files(file)
     try:
         bpy.ops.wm.open_mainfile(filepath=str(file.resolve()), load_ui=False, use_scripts=False)
     except RuntimeError as error:
         raise CameraError(f"The cameras' file {file.name} cannot be opened by this Blender ({error}).") from error
     return in_order(item for item in scene_of(bpy.context).objects if item.type == "CAMERA")
+
+
+def _refuse_non_files(file: Path) -> None:
+    try:
+        refuse_non_files(file)
+    except UnreadableError as flaw:
+        raise CameraError(f"The cameras' file {file} {flaw}: name a .json or a .blend.") from flaw
 
 
 def view_from_camera(picture: Path, camera: bpy.types.Object, scene: bpy.types.Scene) -> View:

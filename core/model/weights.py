@@ -239,7 +239,9 @@ def _read_config(path: Path) -> ModelConfig | None:
     try:
         values = read_json(path, CONFIG_LONGEST)
     except JSONError as error:
-        raise WeightsError(f"{path} {error}; use the file that came with the weights.") from error
+        raise WeightsError(
+            f"{path} is not readable JSON (it {error}); use the file that came with the weights."
+        ) from error
     return parse_config(values) if isinstance(values, Mapping) else None
 
 

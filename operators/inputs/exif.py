@@ -7,6 +7,8 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from ...core.imaging.flaws import is_regular
+
 HEADERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 ORIENTATION: Final = 0x0112
 HEAD: Final = 256 * 1024
@@ -24,6 +26,8 @@ def is_turned(path: Path) -> bool:
 
 
 def _orientations(path: Path) -> list[int]:
+    if not is_regular(path):
+        return []
     with path.open("rb") as file:
         head = file.read(HEAD)
     return [_orientation(head, start, order) for start, order in _headers(head)]

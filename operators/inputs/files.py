@@ -9,6 +9,7 @@ from typing import Final, Literal
 import bpy
 
 from ...core.errors import ImageError
+from ...core.imaging.flaws import is_regular
 from ...core.imaging.headers import movie_shape, stored_size
 from ...core.imaging.kinds import MOVIE_SUFFIXES, is_movie
 from ..scene.clips import read_movie
@@ -150,6 +151,8 @@ def _decoded_size(path: Path) -> tuple[int, int]:
     problem = (
         f'The size of "{path}" cannot be read, so its lens cannot be used: replace it, or set its lens to Automatic.'
     )
+    if not is_regular(path):
+        raise ImageError(problem)
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:

@@ -98,7 +98,7 @@ def _parameters(path: Path) -> Any:
             mark, version, length, _ = FSPY_HEADER.unpack(file.read(FSPY_HEADER.size))
             state = parse_json(file.read(min(length, FSPY_LONGEST + 1)), FSPY_LONGEST)
     except UnreadableError as flaw:
-        raise CameraError(f"The fSpy file {path.name} {flaw}: choose another.") from flaw
+        raise CameraError(f"The fSpy file {path.name} cannot be read, it {flaw}: choose another.") from flaw
     except OSError as error:
         raise CameraError(f"The fSpy file {path.name} cannot be read ({error.strerror}): choose another.") from error
     except (struct.error, JSONError) as error:

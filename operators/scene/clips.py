@@ -9,6 +9,7 @@ from typing import Any, Final
 import bpy
 
 from ...core.errors import ImageError
+from ...core.imaging.flaws import is_regular
 from ...core.imaging.kinds import is_movie
 from ...core.names import readable
 from ...core.types import ReconstructedView
@@ -66,6 +67,8 @@ def read_movie(path: Path) -> Movie:
         ImageError: It is missing, or Blender cannot read it.
     """
     problem = f'"{path}" cannot be read as a movie: replace it, or take it off the list.'
+    if not is_regular(path):
+        raise ImageError(problem)
     try:
         clip = bpy.data.movieclips.load(str(path.absolute()))
     except RuntimeError as error:
