@@ -26,7 +26,7 @@ from .geometry.cameras import check_intrinsics, check_lens, check_rigid, transfo
 from .imaging.flaws import UnreadableError, refuse_non_files
 from .imaging.signatures import is_image
 from .json_reading import JSONError, read_json
-from .names import readable, short
+from .names import brief, readable, short
 from .outside import NOTHING, Chosen, absolute, locate, locators_of, places_of
 from .private_files import make_private, new_private_folder
 from .stored_values import (
@@ -295,7 +295,7 @@ def _read_description(file: Path) -> dict[str, Any]:
         raise StorageError(f"{file} is not the description of a reconstruction: choose another folder.")
     version = description.get("version")
     if type(version) is not int or version < 1:
-        raise StorageError(f"{file} is damaged: its version is {version!r}; reconstruct again.")
+        raise StorageError(f"{file} is damaged: its version is {brief(version)}; reconstruct again.")
     if version > VERSION:
         raise StorageError(
             f"{file} was saved by a newer Image to Scene (format {version}, known: {VERSION}): update the add-on."
@@ -323,11 +323,14 @@ def _open_arrays(folder: Path, description: Mapping[str, Any], sizes: list[tuple
 def _open_array(file: Path, spec: _Array, shape: tuple[int, ...]) -> NDArray[Any]:
     try:
         refuse_non_files(file)
-        array: NDArray[Any] = np.asarray(open_memmap(file, "r"))  # type: ignore[no-untyped-call]
+        mapped = open_memmap(file, "r")  # type: ignore[no-untyped-call]
+        if mapped.offset + mapped.nbytes != file.stat().st_size:
+            raise ValueError("bytes were put in or left over")  # noqa: TRY301 - told as every other damage
     except UnreadableError as flaw:
         raise StorageError(f"{file} {flaw}: the reconstruction is incomplete; reconstruct again.") from flaw
     except (OSError, ValueError, TypeError, OverflowError, EOFError, SyntaxError, tokenize.TokenError) as error:
         raise StorageError(f"{file} cannot be read: it is cut off or not an array; reconstruct again.") from error
+    array: NDArray[Any] = np.asarray(mapped)
     if array.dtype != spec.dtype or array.shape != shape:
         wanted = f"{np.dtype(spec.dtype).name} {list(shape)}"
         raise StorageError(f"{file} holds {array.dtype.name} {list(array.shape)} instead of {wanted}.")

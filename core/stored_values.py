@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry.cameras import FARTHEST
-from .names import readable
+from .names import brief, readable
 from .types import FloatArray
 
 NEAREST: Final = 1e-12
@@ -50,7 +50,7 @@ def read_size(sides: Any) -> tuple[int, int]:
     """
     width, height = sides
     if not all(type(side) is int and 0 < side <= LONGEST_SIDE for side in (width, height)):
-        raise ValueError(f"{_short(sides)} is not a size")
+        raise ValueError(f"{brief(sides)} is not a size")
     return width, height
 
 
@@ -76,7 +76,7 @@ def read_time(seconds: Any) -> float | None:
     if seconds is None:
         return None
     if not _is_finite(seconds) or abs(seconds) > LATEST:
-        raise ValueError(f"{_short(seconds)} is not a time")
+        raise ValueError(f"{brief(seconds)} is not a time")
     return float(seconds)
 
 
@@ -87,7 +87,7 @@ def read_choice(value: Any, literal: Any) -> Any:
         ValueError: It is another.
     """
     if value not in get_args(literal):
-        raise ValueError(f"{_short(value)} is not one of {', '.join(get_args(literal))}")
+        raise ValueError(f"{brief(value)} is not one of {', '.join(get_args(literal))}")
     return value
 
 
@@ -124,7 +124,7 @@ def read_facts(facts: Any, warnings: Sequence[str] = ()) -> dict[str, Any]:
         raise ValueError("facts is not an object")  # noqa: TRY004 - a damaged file, not a wrong call
     for key, fits in _FACTS.items():
         if facts.get(key) is not None and not fits(facts[key]):
-            raise ValueError(f"facts have {_short(facts[key])} for {key}")
+            raise ValueError(f"facts have {brief(facts[key])} for {key}")
     found = {key: _readable(value) for key, value in facts.items() if value is not None or key not in _FACTS}
     return {**found, "warnings": [*found.get("warnings", ()), *warnings]} if warnings else found
 
@@ -233,8 +233,3 @@ def _readable(value: Any) -> Any:
     if isinstance(value, list):
         return [_readable(item) for item in value]
     return readable(value) if isinstance(value, str) else value
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -89,7 +89,8 @@ def check_rigid(world_from_camera: FloatArray, name: str = "The camera") -> Floa
     rotation, last = matrix[..., :3, :3], matrix[..., 3, :]
     if np.abs(last - (0.0, 0.0, 0.0, 1.0)).max() > RIGID_TOLERANCE:
         raise CameraError(f"{name} has a world_from_camera whose last row is not 0 0 0 1; pass a rigid 4×4 matrix.")
-    if np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3)).max() > RIGID_TOLERANCE:
+    is_large = np.abs(rotation).max() > 2.0  # and its square perhaps no float
+    if is_large or np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3)).max() > RIGID_TOLERANCE:
         raise CameraError(f"{name} is scaled or sheared; pass a world_from_camera of rotation and position only.")
     if np.linalg.det(rotation).min() < 0.0:
         raise CameraError(f"{name} is mirrored; pass a world_from_camera with a right-handed rotation.")

@@ -322,6 +322,7 @@ BROKEN_ARRAYS = {
     "missing optional": ("confidence.npy", lambda d: (d / "confidence.npy").unlink()),
     "empty": ("images.npy", lambda d: (d / "images.npy").write_bytes(b"")),
     "truncated": ("depth.npy", truncate),
+    "longer": ("depth.npy", lambda d: (d / "depth.npy").open("ab").write(b"more")),
     "text": ("sky.npy", lambda d: (d / "sky.npy").write_text("not an array")),
     "pickle": ("depth.npy", lambda d: (d / "depth.npy").write_bytes(pickle.dumps([1.0, 2.0]))),
     "objects": replace_array("depth.npy", lambda a: a.astype(object)),
