@@ -11,7 +11,7 @@ from ..core.errors import CameraError, ImageError
 from ..core.geometry.cameras import check_intrinsics, check_rigid, intrinsics_from_lens, transform_intrinsics
 from ..core.imaging.flaws import UnreadableError, refuse_non_files
 from ..core.json_reading import JSONError, read_json
-from ..core.names import brief
+from ..core.names import short
 from ..core.types import FloatArray, View
 from .context import scene_of
 from .inputs import Item, files
@@ -61,7 +61,7 @@ def _by_name(
     if "" in named or len(named) < len(entries) or len(set(names)) < len(names):
         raise CameraError(f"Of {file.name} every entry must name a picture of its own, or none of them any.")
     if unknown := [name for name in named if name not in names]:
-        raise CameraError(f"{file.name} names {brief(unknown[0])}, which is none of the pictures: correct it.")
+        raise CameraError(f'{file.name} names "{short(unknown[0])}", which is none of the pictures: correct it.')
     return named
 
 
