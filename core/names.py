@@ -13,9 +13,15 @@ NAMED: Final = 8
 """Names in a list for the artist; the others are counted."""
 
 
+BRIEF: Final = 60
+"""Characters of a wrong value that a sentence repeats."""
+CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)}, "?") | dict.fromkeys(map(ord, "\t\n\r"), " ")
+"""Characters that move a terminal's cursor, change its colours or end Blender's names, and what stands for them."""
+
+
 def readable(text: str) -> str:
-    """Return a text that can be shown and stored: what of a file's name is no Unicode becomes question marks."""
-    return text.encode("utf-8", errors="replace").decode("utf-8")
+    """Return a text that can be shown and stored on one line: control characters, and what is no Unicode, become ?."""
+    return text.encode("utf-8", errors="replace").decode("utf-8").translate(CONTROLS)
 
 
 def short(name: str) -> str:
@@ -28,3 +34,9 @@ def listed(names: Sequence[str]) -> str:
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
     words = [*names[:NAMED], *more]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def brief(value: object) -> str:
+    """Return what a file holds, for a sentence that says what is wrong with it: as Python writes it, the beginning."""
+    text = repr(value)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import shutil
 import tokenize
@@ -16,15 +15,31 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 
 from .errors import CameraError, StorageError
-from .geometry.cameras import check_intrinsics, check_rigid
-from .names import short
+from .geometry.cameras import check_intrinsics, check_lens, check_rigid, transform_intrinsics
+from .imaging.flaws import UnreadableError, refuse_non_files
+from .imaging.signatures import is_image
+from .json_reading import JSONError, read_json
+from .names import brief, readable, short
+from .outside import NOTHING, Chosen, absolute, locate, locators_of, places_of
+from .private_files import make_private, new_private_folder
+from .stored_values import (
+    Pixels,
+    changed_warnings,
+    check_amount,
+    clean_all,
+    read_affine,
+    read_choice,
+    read_facts,
+    read_size,
+    read_time,
+)
 from .types import IntrinsicsOrigin, ReconstructedView, Reconstruction, Units, World
 
 FORMAT = "image_to_scene reconstruction"
@@ -74,13 +89,16 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
     Raises:
         StorageError: `folder` holds something else, or the disk refuses; what was there is then as it was.
     """
-    folder = _absolute(folder)
+    folder = absolute(folder)
     _refuse_foreign(folder)
     beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        beside.mkdir(parents=True)
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        new_private_folder(beside)
         _write_arrays(reconstruction, beside)
         _write_description(reconstruction, beside, folder)
+        for file in beside.rglob("*.*"):
+            make_private(file)
         _put_in_place(beside, folder)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -89,7 +107,7 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def load(folder: Path) -> Reconstruction:
+def load(folder: Path, chosen: Chosen = NOTHING) -> Reconstruction:
     """Open a saved reconstruction; cameras are read, pixels are mapped and read when they are used.
 
     The arrays are read-only. The files stay open as long as any array of the result is alive; Windows does not let
@@ -97,43 +115,46 @@ def load(folder: Path) -> Reconstruction:
 
     Args:
         folder: A folder written by `save`, or the `reconstruction.json` in it.
+        chosen: Which photos and movies outside the folder may be opened. Of the others nothing but the path is used:
+            `may_open_source` is False and where they are the texture, it is None.
 
     Raises:
         StorageError: No reconstruction, of a newer version, or incomplete or damaged; names the file.
     """
-    folder = _absolute(folder)
+    folder = absolute(folder)
     folder = folder.parent if folder.name == DESCRIPTION else folder
     file = folder / DESCRIPTION
     description = _read_description(file)
     with _damaged(file):
         entries = description["views"]
-        sizes = [_size(entry["size"]) for entry in entries]
-        if not entries:
-            raise ValueError("it has no views")
+        sizes = [read_size(entry["size"]) for entry in entries]
+        check_amount(sizes)
     arrays = _open_arrays(folder, description, sizes)
     with _damaged(file):
+        pixels = [_pixels(arrays, index, size) for index, size in enumerate(sizes)]
+        cameras = {ARRAYS[name].field: array for name, array in arrays.items() if not ARRAYS[name].per_pixel}
+        views = [
+            _view(folder, entry, pixels[i], {field: cameras[field][i] for field in cameras}, chosen)
+            for i, entry in enumerate(entries)
+        ]
+        warnings = changed_warnings([view.name for view in views], pixels)
         return Reconstruction(
-            views=tuple(_view(folder, entry, arrays, i, sizes[i]) for i, entry in enumerate(entries)),
-            world=_one_of(description["world"], World),
-            units=_one_of(description["units"], Units),
-            model=str(description["model"]),
+            views=tuple(views),
+            world=read_choice(description["world"], World),
+            units=read_choice(description["units"], Units),
+            model=readable(str(description["model"])),
             settings=dict(description["settings"]),
-            facts=dict(description["facts"]),
+            facts=read_facts(description["facts"], warnings),
         )
 
 
 def is_reconstruction(folder: Path) -> bool:
     """Tell whether a folder holds a saved reconstruction of any version."""
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        description = read_json(folder / DESCRIPTION)
+    except JSONError:
         return False
     return isinstance(description, dict) and description.get("format") == FORMAT
-
-
-def _absolute(path: Path) -> Path:
-    """Return the path from the root without `..`; links stay links, drive letters drive letters."""
-    return Path(os.path.normpath(path.absolute()))
 
 
 # --- writing ---
@@ -199,8 +220,8 @@ def _write_description(reconstruction: Reconstruction, beside: Path, folder: Pat
 def _entry(index: int, view: ReconstructedView, beside: Path, folder: Path) -> dict[str, Any]:
     height, width = view.depth.shape
     return {
-        "source": _locators(view.source, folder),
-        "texture": _copied_texture(index, view, beside) or _locators(view.texture, folder),
+        "source": locators_of(view.source, folder),
+        "texture": _copied_texture(index, view, beside) or locators_of(view.texture or view.source, folder),
         "source_size": [int(side) for side in view.source_size],
         "size": [width, height],
         "source_from_model": np.asarray(view.source_from_model, dtype=np.float64).tolist(),
@@ -210,24 +231,14 @@ def _entry(index: int, view: ReconstructedView, beside: Path, folder: Path) -> d
 
 
 def _copied_texture(index: int, view: ReconstructedView, beside: Path) -> dict[str, str] | None:
-    """Take a frame or copy along; None where the source serves as it is, or the copy is gone."""
-    if view.texture == view.source or not view.texture.is_file():
+    """Take a frame or copy along; None where the source serves as it is, or the copy is gone or no image."""
+    if view.texture is None or view.texture == view.source or not is_image(view.texture):
         return None
     name = f"{TEXTURES}/{index:03d}_{short(view.name)}{view.texture.suffix}"
-    (beside / TEXTURES).mkdir(exist_ok=True)
+    if not (beside / TEXTURES).is_dir():
+        new_private_folder(beside / TEXTURES)
     shutil.copyfile(view.texture, beside / name)
     return {"relative": name}
-
-
-def _locators(path: Path, folder: Path) -> dict[str, str]:
-    """Say where a file is: relative inside the folder; outside absolute, and relative in case both move together."""
-    path = _absolute(path)
-    if path.is_relative_to(folder):
-        return {"relative": path.relative_to(folder).as_posix()}
-    locators = {"absolute": str(path)}
-    with contextlib.suppress(ValueError):  # on another Windows drive nothing is relative
-        locators["relative"] = Path(os.path.relpath(path, folder)).as_posix()
-    return locators
 
 
 def _put_in_place(beside: Path, folder: Path) -> None:
@@ -249,8 +260,7 @@ def _own_files(folder: Path) -> set[Path]:
     """Return the files in a saved reconstruction that `save` wrote, relative to its folder."""
     own = {Path(DESCRIPTION), *(Path(f"{name}.npy") for name in ARRAYS)}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        views = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["views"]
-        textures = [view["texture"] for view in views]
+        textures = [view["texture"] for view in read_json(folder / DESCRIPTION)["views"]]
         own |= {Path(place["relative"]) for place in textures if place.get("relative", "").startswith(f"{TEXTURES}/")}
     return own
 
@@ -275,19 +285,17 @@ def _clear(earlier: Path, own: set[Path], folder: Path) -> None:
 
 
 def _read_description(file: Path) -> dict[str, Any]:
+    if not os.path.lexists(file):
+        raise StorageError(f"{file.parent} is not a reconstruction, it has no {DESCRIPTION}: choose another folder.")
     try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StorageError(
-            f"{file.parent} is not a reconstruction, it has no {DESCRIPTION}: choose another folder."
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise StorageError(f"{file} cannot be read: it is not a whole JSON file ({error}).") from error
+        description = read_json(file)
+    except JSONError as error:
+        raise StorageError(f"{file} cannot be read: it {error}; reconstruct again.") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise StorageError(f"{file} is not the description of a reconstruction: choose another folder.")
     version = description.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise StorageError(f"{file} is damaged: its version is {version!r}; reconstruct again.")
+    if type(version) is not int or version < 1:
+        raise StorageError(f"{file} is damaged: its version is {brief(version)}; reconstruct again.")
     if version > VERSION:
         raise StorageError(
             f"{file} was saved by a newer Image to Scene (format {version}, known: {VERSION}): update the add-on."
@@ -314,11 +322,15 @@ def _open_arrays(folder: Path, description: Mapping[str, Any], sizes: list[tuple
 
 def _open_array(file: Path, spec: _Array, shape: tuple[int, ...]) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.asarray(open_memmap(file, "r"))  # type: ignore[no-untyped-call]
-    except FileNotFoundError as error:
-        raise StorageError(f"{file} is missing: the reconstruction is incomplete; reconstruct again.") from error
+        refuse_non_files(file)
+        mapped = open_memmap(file, "r")  # type: ignore[no-untyped-call]
+        if mapped.offset + mapped.nbytes != file.stat().st_size:
+            raise ValueError("bytes were put in or left over")  # noqa: TRY301 - told as every other damage
+    except UnreadableError as flaw:
+        raise StorageError(f"{file} {flaw}: the reconstruction is incomplete; reconstruct again.") from flaw
     except (OSError, ValueError, TypeError, OverflowError, EOFError, SyntaxError, tokenize.TokenError) as error:
         raise StorageError(f"{file} cannot be read: it is cut off or not an array; reconstruct again.") from error
+    array: NDArray[Any] = np.asarray(mapped)
     if array.dtype != spec.dtype or array.shape != shape:
         wanted = f"{np.dtype(spec.dtype).name} {list(shape)}"
         raise StorageError(f"{file} holds {array.dtype.name} {list(array.shape)} instead of {wanted}.")
@@ -333,56 +345,33 @@ def _checked_cameras(file: Path, cameras: NDArray[Any]) -> NDArray[Any]:
         raise StorageError(str(error)) from error
 
 
-def _view(
-    folder: Path, entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], index: int, size: tuple[int, int]
-) -> ReconstructedView:
+def _pixels(arrays: Mapping[str, NDArray[Any]], index: int, size: tuple[int, int]) -> Pixels:
+    """Return what the arrays hold of one view, without padding."""
     width, height = size
-    values = {
-        spec.field: arrays[name][index, :height, :width] if spec.per_pixel else arrays[name][index]
-        for name, spec in ARRAYS.items()
-        if name in arrays
-    }
-    affine = np.array(entry["source_from_model"], dtype=np.float64)
-    if affine.shape != (3, 3) or not np.isfinite(affine).all():
-        raise ValueError("source_from_model is not 3×3")
-    return ReconstructedView(
-        source=_located(entry["source"], folder),
-        texture=_located(entry["texture"], folder),
-        source_size=_size(entry["source_size"]),
-        source_from_model=affine,
-        intrinsics_origin=_one_of(entry["intrinsics_origin"], IntrinsicsOrigin),
-        time=_time(entry.get("time")),
-        **values,
+    return clean_all(
+        {ARRAYS[name].field: array[index, :height, :width] for name, array in arrays.items() if ARRAYS[name].per_pixel}
     )
 
 
-def _located(locators: Mapping[str, str], folder: Path) -> Path:
-    """Find a file again: where it was, else at the same place seen from the folder; where it was if it is gone."""
-    places = [Path(locators["absolute"])] if "absolute" in locators else []
-    if "relative" in locators:
-        places.append(_absolute(folder / locators["relative"]))
-    return next((place for place in places if place.is_file()), places[0])
-
-
-def _size(sides: Any) -> tuple[int, int]:
-    width, height = sides
-    if not (type(width) is type(height) is int and width > 0 and height > 0):
-        raise ValueError(f"{sides!r} is not a size")
-    return width, height
-
-
-def _time(seconds: Any) -> float | None:
-    if seconds is None:
-        return None
-    if type(seconds) not in (int, float) or not math.isfinite(seconds):
-        raise ValueError(f"{seconds!r} is not a time")
-    return float(seconds)
-
-
-def _one_of(value: Any, literal: Any) -> Any:
-    if value not in get_args(literal):
-        raise ValueError(f"{value!r} is not one of {', '.join(get_args(literal))}")
-    return value
+def _view(
+    folder: Path, entry: Mapping[str, Any], pixels: Pixels, cameras: Mapping[str, NDArray[Any]], chosen: Chosen
+) -> ReconstructedView:
+    source, may_open_source = locate(places_of(entry["source"], folder), folder, chosen)
+    texture, may_open_texture = locate(places_of(entry["texture"], folder), folder, chosen)
+    view = ReconstructedView(
+        source=source,
+        texture=texture if may_open_texture else None,
+        source_size=read_size(entry["source_size"]),
+        source_from_model=read_affine(entry["source_from_model"]),
+        intrinsics_origin=read_choice(entry["intrinsics_origin"], IntrinsicsOrigin),
+        time=read_time(entry.get("time")),
+        may_open_source=may_open_source,
+        **pixels.values,
+        **cameras,
+    )
+    source_from_camera = transform_intrinsics(view.source_from_model, view.image_from_camera)
+    check_lens(source_from_camera, view.source_size, f"the camera of {view.name}")
+    return view
 
 
 @contextlib.contextmanager
@@ -392,5 +381,5 @@ def _damaged(file: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise StorageError(f"{file} is damaged: it has no {error}; reconstruct again.") from error
-    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError, CameraError) as error:
         raise StorageError(f"{file} is damaged ({error}); reconstruct again.") from error

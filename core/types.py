@@ -227,9 +227,10 @@ class ReconstructedView:
 
     source: Path
     """The picture or movie the artist chose."""
-    texture: Path
+    texture: Path | None
     """Upright sRGB picture to use as texture: `source` itself, or a lossless copy where Blender would read `source`
-    wrongly, it is a frame of a movie or goes away, or its distortion was taken out."""
+    wrongly, it is a frame of a movie or goes away, or its distortion was taken out. None: it may not be opened, `image`
+    stands in for it."""
     source_size: tuple[int, int]
     """(width, height) of the source after EXIF rotation, pixels."""
     source_from_model: FloatArray
@@ -253,6 +254,8 @@ class ReconstructedView:
     """[H, W] True where the artist's mask leaves the picture out. None: no mask."""
     time: float | None = None
     """Seconds from the start of its clip: of a movie, the frame's own presentation time. None: a single picture."""
+    may_open_source: bool = True
+    """False: a saved folder names `source`, which lies outside of it and which nobody chose; it is only a name."""
 
     @property
     def name(self) -> str:

@@ -1,6 +1,5 @@
 """Known cameras from a file: JSON, also of some pictures only, or the cameras of a .blend, one per picture."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,10 @@ import bpy
 
 from ..core.errors import CameraError
 from ..core.geometry.cameras import check_intrinsics, check_rigid, intrinsics_from_lens
-from ..core.types import Lens, View
+from ..core.imaging.flaws import UnreadableError, refuse_non_files
+from ..core.json_reading import JSONError, read_json
+from ..core.names import short
+from ..core.types import FloatArray, Lens, View
 from .context import scene_of
 from .inputs import Item
 from .inputs.cameras import in_order, items_of, render_lens, world_from_camera
@@ -25,8 +27,7 @@ def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]
     Raises:
         CameraError: The file cannot be read, or its cameras do not fit the pictures.
     """
-    if not file.is_file():
-        raise CameraError(f"The cameras' file {file} does not exist: name a .json or a .blend.")
+    _refuse_non_files(file)
     if file.suffix.lower() == ".json":
         return _views_from_json(pictures, file)
     if file.suffix.lower() == ".blend":
@@ -36,9 +37,9 @@ def views_with_cameras(pictures: Sequence[Path], file: Path) -> tuple[View, ...]
 
 def _views_from_json(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CameraError(f"The cameras' file {file.name} is not readable JSON ({error}).") from error
+        content = read_json(file)
+    except JSONError as error:
+        raise CameraError(f"The cameras' file {file.name} is not readable JSON (it {error}): correct it.") from error
     entries = content.get("views") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CameraError(f'The cameras\' file {file.name} must be an object with a list "views" of objects.')
@@ -58,7 +59,7 @@ def _by_name(
     if "" in named or len(named) < len(entries) or len(set(names)) < len(names):
         raise CameraError(f"Of {file.name} every entry must name a picture of its own, or none of them any.")
     if unknown := [name for name in named if name not in names]:
-        raise CameraError(f'{file.name} names "{unknown[0]}", which is none of the pictures: correct it.')
+        raise CameraError(f'{file.name} names "{short(unknown[0])}", which is none of the pictures: correct it.')
     return named
 
 
@@ -69,9 +70,16 @@ def _view_from_entry(path: Path, entry: Mapping[str, Any]) -> View:
         raise CameraError(f"{name} has neither world_from_camera nor image_from_camera: give one at least.")
     return View(
         path,
-        world_from_camera=None if place is None else check_rigid(place, name),
-        image_from_camera=None if lens is None else check_intrinsics(lens, name),
+        world_from_camera=None if place is None else _one(check_rigid(place, name), name),
+        image_from_camera=None if lens is None else _one(check_intrinsics(lens, name), name),
     )
+
+
+def _one(matrices: FloatArray, name: str) -> FloatArray:
+    """Return the matrix of one camera; the checks take those of many."""
+    if matrices.ndim != 2:
+        raise CameraError(f"{name} is given as a list of {len(matrices)} matrices; pass one.")
+    return matrices
 
 
 def _views_from_blend(pictures: Sequence[Path], file: Path) -> tuple[View, ...]:
@@ -99,13 +107,19 @@ def camera_items(file: Path) -> list[Item]:
 
 def _open_cameras(file: Path) -> list[bpy.types.Object]:
     """Open a .blend and list its scene's cameras in natural order of their names."""
-    if not file.is_file():
-        raise CameraError(f"The cameras' file {file} does not exist: name a .json or a .blend.")
+    _refuse_non_files(file)
     try:
         bpy.ops.wm.open_mainfile(filepath=str(file.resolve()), load_ui=False, use_scripts=False)
     except RuntimeError as error:
         raise CameraError(f"The cameras' file {file.name} cannot be opened by this Blender ({error}).") from error
     return in_order(item for item in scene_of(bpy.context).objects if item.type == "CAMERA")
+
+
+def _refuse_non_files(file: Path) -> None:
+    try:
+        refuse_non_files(file)
+    except UnreadableError as flaw:
+        raise CameraError(f"The cameras' file {file} {flaw}: name a .json or a .blend.") from flaw
 
 
 def view_from_camera(picture: Path, camera: bpy.types.Object, scene: bpy.types.Scene) -> View:

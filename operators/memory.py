@@ -11,6 +11,7 @@ from typing import Any, Final
 import bpy
 
 from ..core.errors import StorageError
+from ..core.json_reading import parse_json
 from ..core.request_json import request_from_json, request_to_json
 from ..core.storage import is_reconstruction
 from ..core.types import Request
@@ -43,7 +44,7 @@ def remembered_request(root: bpy.types.Object) -> tuple[Request, dict[str, Any]]
         StorageError: It remembers nothing that can be read, or a newer version wrote it.
     """
     try:
-        memory = json.loads(root[REQUEST_KEY])
+        memory = parse_json(str(root[REQUEST_KEY]).encode())
         options = {
             "without_camera": tuple(memory.get("without_camera", ())),
             "clip_start": float(memory.get("clip_start", 1.0)),
@@ -83,7 +84,7 @@ def remember_folder(root: bpy.types.Object, folder: Path) -> None:
 def remembered_folder(root: bpy.types.Object) -> Path | None:
     """Return where a root's reconstruction is saved; None where it never was, or is there no more."""
     try:
-        places = [Path(bpy.path.abspath(place)) for place in json.loads(root.get(SAVED_KEY, "[]"))]
+        places = [Path(bpy.path.abspath(place)) for place in parse_json(str(root.get(SAVED_KEY, "[]")).encode())]
     except (TypeError, ValueError):
         return None
     return next((place for place in places if is_reconstruction(place)), None)

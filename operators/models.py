@@ -3,7 +3,6 @@
 The drop-down asks at every redraw, so it only reads what `Catalogue.refresh` found at registration and on request.
 """
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 import bpy
 
 from ..core.errors import WeightsError
+from ..core.json_reading import JSONError, read_json
 from ..core.model.config import ModelConfig
 from ..core.model.hub_cache import cache_folder, cached_checkpoint
 from ..core.model.presets import PRESETS, megabytes, parse_config, preset_name
@@ -183,9 +183,9 @@ def forbids_commerce(licence: str) -> bool:
 def _folder_config(folder: Path) -> ModelConfig | None:
     """Read what a folder says of its checkpoint, not at every redraw; what is wrong with it the run will tell."""
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = read_json(folder / "config.json", 1 << 20)
         return parse_config(values) if isinstance(values, dict) else None
-    except (OSError, ValueError, WeightsError):
+    except (JSONError, WeightsError):
         return None
 
 

@@ -7,10 +7,12 @@ from typing import Final
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from ..core.errors import ImageToSceneError
+from ..core.errors import ImageToSceneError, StorageError
+from ..core.outside import Chosen, absolute
 from ..core.storage import load, save
 from .context import Outcome, manager_of, scene_of, settings_of
-from .memory import remember_folder, remembered_folder
+from .memory import has_request, remember_folder, remembered_folder
+from .own_folders import is_own, remember_own
 from .scene import find_roots, root_of
 from .session import Task, session
 from .settings import build_options_from, placement_from
@@ -28,6 +30,18 @@ class IMAGETOSCENE_OT_open_reconstruction(SteppedOperator, bpy.types.Operator):
 
     directory: StringProperty(name="Folder", subtype="DIR_PATH")  # type: ignore[valid-type]
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    use_outside: BoolProperty(  # type: ignore[valid-type]
+        name="Use Photos Outside the Folder",
+        description="Open all images that the reconstruction names, wherever they are on this computer. Off: only "
+        "those in its folder, those used since Blender was started, and those of reconstructions that you saved",
+        options={"SKIP_SAVE"},
+    )
+    photos: StringProperty(  # type: ignore[valid-type]
+        name="Photos",
+        description="Folder in which photos are looked for by their names",
+        subtype="DIR_PATH",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -51,7 +65,48 @@ class IMAGETOSCENE_OT_open_reconstruction(SteppedOperator, bpy.types.Operator):
         folder = Path(bpy.path.abspath(self.directory))
         options = replace(build_options_from(settings_of(context)), packs_copies=False)
         order = Order(options, saved=True, placement=placement_from(settings_of(context)))
-        return session.open(folder), order, scene_of(context)
+        is_ours = is_own(folder)
+        chosen = Chosen(folder=folder_from(self.photos), outside=self.use_outside or is_ours, network=is_ours)
+        return session.open(folder, chosen), order, scene_of(context)
+
+
+class IMAGETOSCENE_OT_find_photos(SteppedOperator, bpy.types.Operator):
+    """Choose the folder with the photos of the opened reconstruction, and build it again with them"""
+
+    bl_idname = "image_to_scene.find_photos"
+    bl_label = "Find Photos"
+    bl_options = {"UNDO"}
+
+    directory: StringProperty(name="Folder", subtype="DIR_PATH")  # type: ignore[valid-type]
+    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is one that came from a folder."""
+        root = active_root(context)
+        cls.poll_message_set("There is no reconstruction that was opened from a folder")
+        return session.run is None and root is not None and is_opened(root)
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
+        """Ask for the folder."""
+        manager_of(context).fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> Outcome:
+        """Build, in slices where the file browser was used for the folder."""
+        if self.options.is_invoke and not bpy.app.background:
+            return self.go_modal(context)
+        return super().execute(context)
+
+    def begin(self, context: bpy.types.Context) -> tuple[Task, Order, bpy.types.Scene]:
+        """Open the same folder again, with the photos."""
+        root = active_root(context)
+        folder = saved_folder(root) if root is not None else None
+        if root is None or folder is None:
+            raise StorageError("The folder of the reconstruction is no longer there: open it from where it is now.")
+        options = replace(build_options_from(settings_of(context)), packs_copies=False)
+        chosen = Chosen(folder=folder_from(self.directory))
+        return session.open(folder, chosen), Order(options, root=root.session_uid, saved=True), scene_of(context)
 
 
 class IMAGETOSCENE_OT_save_reconstruction(bpy.types.Operator):
@@ -82,8 +137,11 @@ class IMAGETOSCENE_OT_save_reconstruction(bpy.types.Operator):
         root, target = active_root(context), Path(bpy.path.abspath(self.filepath))
         try:
             if root is not None and (source := saved_folder(root)) is not None:
+                is_ours = session.holds(source) or is_own(source)
                 save(load(source), target)
                 remember_folder(root, target)
+                if is_ours:
+                    remember_own(target)
         except ImageToSceneError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -91,7 +149,21 @@ class IMAGETOSCENE_OT_save_reconstruction(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES: Final = (IMAGETOSCENE_OT_open_reconstruction, IMAGETOSCENE_OT_save_reconstruction)
+CLASSES: Final = (
+    IMAGETOSCENE_OT_open_reconstruction,
+    IMAGETOSCENE_OT_find_photos,
+    IMAGETOSCENE_OT_save_reconstruction,
+)
+
+
+def folder_from(path: str) -> Path | None:
+    """Return the folder that a property names; None: none."""
+    return absolute(Path(bpy.path.abspath(path))) if path else None
+
+
+def is_opened(root: bpy.types.Object) -> bool:
+    """Tell whether a root was built from a saved folder that is still there, rather than by a run."""
+    return not has_request(root) and saved_folder(root) is not None
 
 
 def active_root(context: bpy.types.Context) -> bpy.types.Object | None:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import uuid
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ..core.errors import ImageToSceneError, WorkerError
+from ..core.outside import NOTHING, Chosen, absolute, unopened_warning
 from ..core.types import Progress, Reconstruction, Request
 from ..core.worker.client import Worker, error_from
 from ..core.worker.protocol import (
@@ -45,12 +47,14 @@ class Task:
     Args:
         stage: What it does first, for the artist.
         folders: Where its reconstructions are saved, if they are already.
+        chosen: Which photos outside those folders may be opened.
     """
 
-    def __init__(self, stage: str, folders: tuple[Path, ...] = ()) -> None:
+    def __init__(self, stage: str, folders: tuple[Path, ...] = (), chosen: Chosen = NOTHING) -> None:
         self.progress = Progress(stage, 0, 1)
         self.warnings: list[str] = []
         self.folders = folders
+        self.chosen = chosen
         self.error: ImageToSceneError | None = None
         self.is_done = bool(folders)
         """Whether its reconstructions are saved, or it failed."""
@@ -83,7 +87,9 @@ class Task:
 
         if self.error is not None:
             raise self.error
-        return [load(folder) for folder in self.folders]
+        found = [load(folder, self.chosen) for folder in self.folders]
+        self.warnings += [text for item in found if (text := unopened_warning(item)) and text not in self.warnings]
+        return found
 
     def discard(self) -> None:
         """Remove what it made."""
@@ -102,7 +108,8 @@ class Run(Task):
     """
 
     def __init__(self, worker: Worker, request: Request, folder: Path) -> None:
-        super().__init__("Starting")
+        files = frozenset(absolute(file) for view in request.views for file in view.files)
+        super().__init__("Starting", chosen=Chosen(files, outside=True, network=True))  # the folder is our own worker's
         self._worker = worker
         self._device = request.device
         self._folder = folder
@@ -150,6 +157,7 @@ class Session:
         self._worker: Worker | None = None
         self._python: Path | None = None
         self._results: dict[str, Path] = {}
+        self._chosen: frozenset[Path] = frozenset()
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     @property
@@ -172,17 +180,22 @@ class Session:
             self._worker, self._python = Worker(python), python
         run = Run(self._worker, request, self._new_folder())
         self.run = run
+        self._chosen |= run.chosen.files
         return run
 
-    def open(self, folder: Path) -> Task:
+    def open(self, folder: Path, chosen: Chosen = NOTHING) -> Task:
         """Occupy the session with a folder to build from.
+
+        Args:
+            folder: The saved reconstruction.
+            chosen: Which photos outside of it may be opened, beside those that a run of this session used.
 
         Raises:
             WorkerError: A run is not over yet.
         """
         if self.run is not None:
             raise WorkerError("A reconstruction is already running: wait for it or cancel it first.")
-        self.run = Task("Opening", (folder,))
+        self.run = Task("Opening", (folder,), replace(chosen, files=chosen.files | self._chosen))
         return self.run
 
     def finish(self, task: Task) -> None:

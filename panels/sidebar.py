@@ -6,6 +6,7 @@ import bpy
 
 from ..operators import models, runtime
 from ..operators.context import settings_of
+from ..operators.memory import has_request
 from ..operators.reconstructions import active_root
 from ..operators.scene import description
 from ..operators.scene.animation import ONLY_AT_FRAME, has_switch
@@ -96,6 +97,8 @@ class IMAGETOSCENE_PT_result(bpy.types.Panel):
         column.operator("image_to_scene.run_again", icon="FILE_REFRESH")
         column.operator("image_to_scene.match_render", icon="CAMERA_DATA")
         column.operator("image_to_scene.export_gltf", text="Export glTF…", icon="EXPORT")
+        if root is not None and not has_request(root):
+            column.operator("image_to_scene.find_photos", text="Find Photos…", icon="VIEWZOOM")
         row = layout.row(align=True)
         row.operator("image_to_scene.save_reconstruction", text="Save…", icon="FILE_TICK")
         row.operator("image_to_scene.open_reconstruction", text="Open…", icon="FILE_FOLDER")

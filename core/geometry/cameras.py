@@ -18,6 +18,11 @@ from ..types import FloatArray
 SensorFit = Literal["AUTO", "HORIZONTAL", "VERTICAL"]
 
 RIGID_TOLERANCE = 1e-3  # cameras typed by hand or stored with four digits still count as rigid
+FARTHEST = 1e12  # units from the origin: squares of it are float32, and no survey's coordinates are larger
+FOCAL_LENGTHS = (1e-2, 1e9)  # pixels: beyond, matrices with it have no inverse, or its products no float32
+WIDEST = 36.0  # widths of the image in focal lengths: 173°; Blender's lenses end at 1 mm on a sensor of 36 mm
+NARROWEST = 1e6  # focal lengths in widths of the image: a thousandth of an arc minute
+FARTHEST_SHIFT = 1e3  # widths of the image from its middle to the principal point
 COINCIDENT = 1e-6  # centres nearer than this part of their distance from the origin are one (float32 noise)
 
 BLENDER_FROM_FIRST_VIEW: FloatArray = np.array(
@@ -77,16 +82,20 @@ def check_rigid(world_from_camera: FloatArray, name: str = "The camera") -> Floa
         name: Begins the sentence of the error, such as "The camera of photo.jpg".
 
     Raises:
-        CameraError: Wrong shape, not finite, scaled, sheared, mirrored, or with a last row other than 0 0 0 1.
+        CameraError: Wrong shape, not finite, scaled, sheared, mirrored, farther than `FARTHEST` from the origin, or
+            with a last row other than 0 0 0 1.
     """
     matrix = _numbers(world_from_camera, name, "world_from_camera", (4, 4))
     rotation, last = matrix[..., :3, :3], matrix[..., 3, :]
     if np.abs(last - (0.0, 0.0, 0.0, 1.0)).max() > RIGID_TOLERANCE:
         raise CameraError(f"{name} has a world_from_camera whose last row is not 0 0 0 1; pass a rigid 4×4 matrix.")
-    if np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3)).max() > RIGID_TOLERANCE:
+    is_large = np.abs(rotation).max() > 2.0  # and its square perhaps no float
+    if is_large or np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3)).max() > RIGID_TOLERANCE:
         raise CameraError(f"{name} is scaled or sheared; pass a world_from_camera of rotation and position only.")
     if np.linalg.det(rotation).min() < 0.0:
         raise CameraError(f"{name} is mirrored; pass a world_from_camera with a right-handed rotation.")
+    if np.abs(matrix[..., :3, 3]).max() > FARTHEST:
+        raise CameraError(f"{name} is more than {FARTHEST:.0e} units from the origin; pass a world nearer to it.")
     return matrix
 
 
@@ -102,22 +111,56 @@ def check_intrinsics(image_from_camera: FloatArray, name: str = "The camera") ->
     """Return pinhole intrinsics [..., 3, 3] as float64 after checking that they are.
 
     Raises:
-        CameraError: Wrong shape, not finite, skewed, a focal length not above zero, or a last row other than 0 0 1.
+        CameraError: Wrong shape, not finite, skewed, a focal length not above zero or out of `FOCAL_LENGTHS`, or a last
+            row other than 0 0 1.
     """
     K = _numbers(image_from_camera, name, "image_from_camera", (3, 3))
     if np.abs(K[..., 2, :] - (0.0, 0.0, 1.0)).max() > RIGID_TOLERANCE:
         raise CameraError(f"{name} has an image_from_camera whose last row is not 0 0 1; pass intrinsics in pixels.")
     if min(K[..., 0, 0].min(), K[..., 1, 1].min()) <= 0.0:
         raise CameraError(f"{name} has a focal length that is not above zero; pass intrinsics in pixels.")
+    shortest, longest = FOCAL_LENGTHS
+    if min(K[..., 0, 0].min(), K[..., 1, 1].min()) < shortest or np.abs(K[..., :2, :]).max() > longest:
+        raise CameraError(
+            f"{name} has a focal length or principal point beyond {shortest:g} to {longest:.0e} pixels; pass "
+            "intrinsics in pixels."
+        )
     if np.abs(K[..., (0, 1), (1, 0)]).max() > RIGID_TOLERANCE:
         raise CameraError(f"{name} has skew, which Blender's cameras cannot show; pass intrinsics without skew.")
+    return K
+
+
+def check_lens(image_from_camera: FloatArray, size: tuple[int, int], name: str = "The camera") -> FloatArray:
+    """Return pinhole intrinsics [3, 3] as `check_intrinsics` does, after checking that Blender's cameras can show them.
+
+    Args:
+        image_from_camera: Intrinsics in pixels of an image of that size.
+        size: (width, height), pixels.
+        name: Begins the sentence of the error.
+
+    Raises:
+        CameraError: They are no pinhole intrinsics, the field of view is too wide or too narrow, or the principal point
+            too far off.
+    """
+    K = check_intrinsics(image_from_camera, name)
+    width, height = size
+    longest = max(size) * NARROWEST
+    if not (width / WIDEST <= K[0, 0] <= longest and height / NARROWEST <= K[1, 1] <= longest):
+        raise CameraError(
+            f"{name} has focal lengths of {K[0, 0]:.3g} and {K[1, 1]:.3g} pixels for {width}×{height} pixels, which no "
+            "camera of Blender has; pass intrinsics in pixels of this image."
+        )
+    if np.abs(K[:2, 2] - 0.5 * np.array(size)).max() > FARTHEST_SHIFT * max(size):
+        raise CameraError(
+            f"{name} has a principal point far outside its image; pass intrinsics in pixels of this image."
+        )
     return K
 
 
 def _numbers(values: FloatArray, name: str, key: str, shape: tuple[int, int]) -> FloatArray:
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CameraError(f"{name} has a {key} that is not a matrix of numbers; pass {shape[0]}×{shape[1]}.") from error
     if array.shape[-2:] != shape or not array.size:
         raise CameraError(f"{name} has a {key} of shape {array.shape}; pass {shape[0]}×{shape[1]}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,20 +20,33 @@ class UnreadableError(Exception):
 
 
 def refuse_non_files(path: Path) -> None:
-    """Say of what is no file, or an empty one, what it is.
+    """Say of what is no file, or an empty one, what it is, without opening it: a pipe would block for ever.
 
     Raises:
-        UnreadableError: It is a folder, missing, empty or refused by the system.
+        UnreadableError: It is a folder, a pipe, a socket or a device, missing, empty or refused by the system.
     """
     try:
-        if path.is_dir():
-            raise UnreadableError("is a folder")
-        if path.stat().st_size == 0:
-            raise UnreadableError("is empty")
+        found = path.stat()
     except FileNotFoundError as error:
         raise UnreadableError("does not exist") from error
     except OSError as error:
         raise UnreadableError(f"cannot be opened ({error.strerror})") from error
+    except ValueError as error:  # a NUL in its name
+        raise UnreadableError("has a name that no file can have") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise UnreadableError("is a folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableError("is not a file but a pipe, a socket or a device")
+    if found.st_size == 0:
+        raise UnreadableError("is empty")
+
+
+def is_regular(path: Path) -> bool:
+    """Tell whether a path is a file that can be opened without waiting for anyone, or a link to one."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - Path.is_file raises where a name is too long
+    except (OSError, ValueError):
+        return False
 
 
 def complaint(flaws: Mapping[Path, str]) -> str:

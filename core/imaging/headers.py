@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 
 from .exr_header import MAGIC as EXR
 from .exr_header import read_windows
+from .flaws import is_regular
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
@@ -34,6 +35,8 @@ class Shape:
 
 def stored_size(path: Path) -> tuple[int, int] | None:
     """Read (width, height) of a PNG, JPEG or EXR, not yet upright; None of any other kind, and where it is not told."""
+    if not is_regular(path):
+        return None
     try:
         with path.open("rb") as file:
             start = file.read(24)
@@ -49,6 +52,8 @@ def stored_size(path: Path) -> tuple[int, int] | None:
 
 def movie_shape(path: Path) -> Shape | None:
     """Read how a movie of the MP4 or MOV kind is shown; None of any other, and where it is not told."""
+    if not is_regular(path):
+        return None
     try:
         with path.open("rb") as file:
             header = _box(file, b"moov")

@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from ..errors import WeightsError
+from ..names import brief
 
 Licence = Literal["Apache-2.0", "CC-BY-NC-4.0", "CC0-1.0", "unknown"]
 
@@ -146,7 +147,9 @@ def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
     """
     known = {field.name for field in fields(NetworkConfig)}
     if surplus := sorted(set(values) - known):
-        raise WeightsError(f"The checkpoint's config.json has an unknown part {surplus[0]!r}; known: {sorted(known)}.")
+        raise WeightsError(
+            f"The checkpoint's config.json has an unknown part {brief(surplus[0])}; known: {sorted(known)}."
+        )
     backbone = _part(BackboneConfig, "backbone", values.get("backbone"))
     _check_backbone(backbone)
     cam_enc, cam_dec = values.get("cam_enc"), values.get("cam_dec")
@@ -167,6 +170,7 @@ def parse_network(values: Mapping[str, Any]) -> NetworkConfig:
 Part = TypeVar("Part")
 MOST: Final = 100_000  # far above every size of every network: more is damage, and would take memory and time for ever
 DEEPEST: Final = 1000  # blocks
+LEVELS: Final = 4  # of the dense head: so many blocks are read, and become so many sizes
 
 
 def _part(kind: Callable[..., Part], name: str, values: object) -> Part:
@@ -178,8 +182,8 @@ def _part(kind: Callable[..., Part], name: str, values: object) -> Part:
     sizes = fields(cast("Any", kind))
     if unknown := sorted(set(values) - {field.name for field in sizes}):
         raise WeightsError(
-            f"The part {name!r} of the checkpoint's config.json has an unknown size {unknown[0]!r}; use the file that "
-            "came with the weights."
+            f"The part {name!r} of the checkpoint's config.json has an unknown size {brief(unknown[0])}; use the file "
+            "that came with the weights."
         )
     needed = {field.name for field in sizes if field.default is MISSING}
     if missing := sorted(needed - set(values)):
@@ -191,8 +195,8 @@ def _part(kind: Callable[..., Part], name: str, values: object) -> Part:
     for key, hint in get_type_hints(kind).items():
         if not _fits(key, getattr(part, key), hint):
             raise WeightsError(
-                f"The checkpoint's config.json says {getattr(part, key)!r} for {key} of {name}, which no network has; "
-                "use the file that came with the weights."
+                f"The checkpoint's config.json says {brief(getattr(part, key))} for {key} of {name}, which no network "
+                "has; use the file that came with the weights."
             )
     return part
 
@@ -202,7 +206,7 @@ def _fits(key: str, value: Any, hint: Any) -> bool:
     if get_origin(hint) is Literal:
         return value in get_args(hint)
     if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and len(value) > 0 and all(_fits(key, item, int) for item in value)
+        return isinstance(value, tuple) and len(value) == LEVELS and all(_fits(key, item, int) for item in value)
     if hint is bool:
         return type(value) is bool
     least = {"out_layers": 0}.get(key, -1 if key.endswith("_start") else 1)
@@ -217,7 +221,8 @@ def _side(value: object) -> int:
     """
     if type(value) is not int or not 1 <= value <= MOST:
         raise WeightsError(
-            f"The checkpoint's config.json says {value!r} for the resolution; use the file that came with the weights."
+            f"The checkpoint's config.json says {brief(value)} for the resolution; use the file that came with the "
+            "weights."
         )
     return value
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..names import LONGEST, readable
 from .config import (
     BackboneConfig,
     CameraDecoderConfig,
@@ -193,4 +194,5 @@ def parse_config(values: Mapping[str, Any]) -> ModelConfig | None:
     network = parse_network({key: value for key, value in sizes.items() if key != "model_name"})
     if preset is not None:
         return replace(preset, network=network)
-    return ModelConfig(str(name or "custom"), str(name or "Custom checkpoint"), network)
+    title = readable(str(name or "Custom checkpoint"))[:LONGEST]
+    return ModelConfig(title if name else "custom", title, network)

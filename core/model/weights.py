@@ -6,7 +6,7 @@ into memory; torch's own loader and pickle are never used.
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,12 +16,14 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ..errors import WeightsError
+from ..json_reading import JSONError, read_json
 from .config import ModelConfig, NetworkConfig
 from .hub_cache import cache_folder, cached_checkpoint
 from .network import Network
 from .presets import CONFIG, PRESETS, TENSORS, parse_config, preset_name
 
 BUNDLED = Path(__file__).parent / "checkpoints"
+CONFIG_LONGEST = 1 << 20  # bytes
 STORED_TYPES = ("F32", "F16", "BF16")
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -232,13 +234,13 @@ def _recognise(folder: Path, name: str, stored: Shapes) -> ModelConfig:
 
 
 def _read_config(path: Path) -> ModelConfig | None:
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        values = read_json(path, CONFIG_LONGEST)
+    except JSONError as error:
         raise WeightsError(
-            f"{path} is not readable JSON ({error}); use the file that came with the weights."
+            f"{path} is not readable JSON (it {error}); use the file that came with the weights."
         ) from error
     return parse_config(values) if isinstance(values, Mapping) else None
 

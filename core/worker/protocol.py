@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar, cast
 
 from ..errors import WorkerError
 from ..json_dataclasses import MismatchError, from_json, to_json
+from ..json_reading import JSONError, parse_json
 from ..types import Device, Progress, Request
 
 VERSION: Final = 2
@@ -236,8 +237,8 @@ def _decode(line: bytes, kinds: Mapping[str, type]) -> object:
 
 def _json_object(line: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError):
+        data = parse_json(line, finite=False)
+    except JSONError:
         data = None
     if not isinstance(data, dict):
         raise NoiseError(line)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import bpy
 
 from ...core.errors import ImageError
+from ...core.imaging.flaws import is_regular
 from ...core.imaging.headers import movie_shape, stored_size
 from ...core.imaging.kinds import IMAGE_SUFFIXES, is_movie, kind_of
 from ...core.types import LeftOut
@@ -115,6 +116,8 @@ def _movie_size(path: Path) -> tuple[int, int]:
 def _decoded_size(path: Path) -> tuple[int, int]:
     """Let Blender read a picture of a kind whose header is not known here."""
     problem = f'The size of "{path}" cannot be read by Blender: replace it.'
+    if not is_regular(path):
+        raise ImageError(problem)
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:

@@ -1,6 +1,5 @@
 """A lens that is known though its camera's place is not: a camera's, one that fSpy found, or a focal length."""
 
-import json
 import math
 import struct
 from pathlib import Path
@@ -10,6 +9,8 @@ import bpy
 
 from ...core.errors import CameraError
 from ...core.geometry.cameras import intrinsics_from_lens
+from ...core.imaging.flaws import UnreadableError, refuse_non_files
+from ...core.json_reading import JSONError, parse_json
 from ...core.types import Lens, LensUnit
 from . import cameras
 
@@ -19,6 +20,12 @@ FSPY_MAGIC: Final = b"fspy"
 FSPY_VERSION: Final = 1
 FSPY_HEADER: Final = struct.Struct("<4sIII")
 """Mark, version, bytes of JSON, bytes of the picture; the JSON follows."""
+FSPY_LONGEST: Final = 1 << 20
+"""Bytes that its JSON may have; a project has a few thousand."""
+LARGEST_SIDE: Final = 1e6
+"""Pixels of a picture's side."""
+MOST_SHIFT: Final = 100.0
+"""Halves of the longer side by which a principal point may lie off the middle."""
 
 
 def lens_of(item: Any) -> Lens | None:
@@ -69,8 +76,8 @@ def read_fspy(path: Path) -> Lens:
         x, y = (float(found["principalPoint"][axis]) for axis in "xy")
     except (KeyError, TypeError, ValueError) as error:
         raise CameraError(f"The fSpy file {path.name} holds no solved lens: solve it in fSpy and save it.") from error
-    is_lens = 0.0 < field_of_view < math.pi and all(map(math.isfinite, (width, height, x, y)))
-    if not (is_lens and width >= 1.0 and height >= 1.0):
+    sides_are_some = min(width, height) >= 1.0 and max(width, height) <= LARGEST_SIDE
+    if not (0.0 < field_of_view < math.pi and sides_are_some and max(abs(x), abs(y)) <= MOST_SHIFT):
         raise CameraError(f"The fSpy file {path.name} holds a lens that cannot be: solve it again in fSpy.")
     focal = 0.5 * width / math.tan(0.5 * field_of_view) / max(width, height)
     size = (round(width), round(height))
@@ -80,13 +87,15 @@ def read_fspy(path: Path) -> Lens:
 def _parameters(path: Path) -> Any:
     """Return the camera parameters of an fSpy project; None where it has none."""
     try:
-        content = path.read_bytes()
+        refuse_non_files(path)
+        with path.open("rb") as file:
+            mark, version, length, _ = FSPY_HEADER.unpack(file.read(FSPY_HEADER.size))
+            state = parse_json(file.read(min(length, FSPY_LONGEST + 1)), FSPY_LONGEST)
+    except UnreadableError as flaw:
+        raise CameraError(f"The fSpy file {path.name} cannot be read, it {flaw}: choose another.") from flaw
     except OSError as error:
         raise CameraError(f"The fSpy file {path.name} cannot be read ({error.strerror}): choose another.") from error
-    try:
-        mark, version, length, _ = FSPY_HEADER.unpack_from(content)
-        state = json.loads(content[FSPY_HEADER.size : FSPY_HEADER.size + length].decode("utf-8"))
-    except (struct.error, ValueError) as error:
+    except (struct.error, JSONError) as error:
         raise CameraError(f"{path.name} is not a whole fSpy project: save it again in fSpy.") from error
     if mark != FSPY_MAGIC or version != FSPY_VERSION or not isinstance(state, dict):
         raise CameraError(f"{path.name} is not a project of fSpy 1: save it again in fSpy.")

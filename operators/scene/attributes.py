@@ -10,7 +10,7 @@ from ...core.types import ByteArray, FloatArray
 
 
 def fill(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, values: Any, key: str = "value") -> None:
-    """Fill an attribute that exists.
+    """Fill an attribute that exists; where there are no values nothing is done, for Blender then may have none.
 
     Args:
         data: A mesh or a point cloud.
@@ -18,6 +18,8 @@ def fill(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, values: Any, ke
         values: As many numbers as the attribute holds, in its own dtype to be fast.
         key: What the attribute's elements call their content: `value`, `vector` or `color`.
     """
+    if not len(values):
+        return
     attribute: Any = data.attributes[name]
     attribute.data.foreach_set(key, np.ascontiguousarray(values).reshape(-1))
 

@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 
 from ...core.errors import CancelledError
-from ...core.geometry.cameras import check_intrinsics, check_rigid
+from ...core.geometry.cameras import check_lens, check_rigid, transform_intrinsics
 from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
 from ...core.geometry.ranks import ConfidenceRanks
 from ...core.geometry.surfaces import grid_shape
@@ -135,7 +135,8 @@ def build_steps(plans: Sequence[Plan], shelf: Shelf) -> BuildSteps:
 def _check_cameras(reconstruction: Reconstruction) -> None:
     for view in reconstruction.views:
         name = f"The camera of {view.name}"
-        check_intrinsics(view.image_from_camera, name)
+        source_from_camera = transform_intrinsics(view.source_from_model, view.image_from_camera)
+        check_lens(source_from_camera, view.source_size, name)
         if view.world_from_camera is not None:
             check_rigid(view.world_from_camera, name)
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import bpy
 
 from ...core.errors import ImageError
+from ...core.imaging.flaws import is_regular
 from ...core.imaging.kinds import is_movie
 from ...core.names import readable
 from ...core.types import ReconstructedView
@@ -66,6 +67,8 @@ def read_movie(path: Path) -> Movie:
         ImageError: It is missing, or Blender cannot read it.
     """
     problem = f'"{path}" cannot be read as a movie: replace it, or take it off the list.'
+    if not is_regular(path):
+        raise ImageError(problem)
     try:
         clip = bpy.data.movieclips.load(str(path.absolute()))
     except RuntimeError as error:
@@ -119,7 +122,8 @@ def show_clip(background: Any, clip: Clip, views: Sequence[ReconstructedView]) -
         Whether it is laid there.
     """
     late = [abs(time * clip.rate - round(time * clip.rate)) for time in clip.times]
-    if max(late) > SAME_FRAME or not float(clip.start).is_integer():
+    may_open = all(view.may_open_source for view in views)
+    if max(late) > SAME_FRAME or not float(clip.start).is_integer() or not may_open:
         return False
     source = views[0].source
     first = _first_of_movie(source, clip, views) if is_movie(source) else _first_of_sequence(clip, views)

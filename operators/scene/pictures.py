@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ...core.imaging.flaws import is_regular
 from ...core.imaging.headers import JPEG, is_whole_png, stored_size
 from ...core.types import ByteArray, ReconstructedView
 
@@ -33,6 +34,8 @@ def load_picture(view: ReconstructedView, *, packs_copies: bool = True) -> Pictu
         view: What to load the photo of.
         packs_copies: Whether copies lie in a folder that goes away.
     """
+    if view.texture is None:  # whoever loaded it says so, once for all views
+        return Picture(_whole(view), _packed(view.name, view.image))
     image = _loaded(view.texture)
     if image is None:
         name = view.source.name
@@ -61,7 +64,7 @@ def _loaded(path: Path) -> bpy.types.Image | None:
 
     Blender decodes it when it is first shown; to ask for its size would do so now, for each of many large photos.
     """
-    if not path.is_file():
+    if not is_regular(path):
         return None
     try:
         image = bpy.data.images.load(str(path.absolute()))

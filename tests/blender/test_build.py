@@ -107,6 +107,13 @@ def test_a_failure_in_the_last_step_leaves_nothing(make_reconstruction, data_blo
     assert data_blocks() == before
 
 
+def test_a_view_of_which_nothing_is_known_is_built(make_view, make_reconstruction):
+    views = (make_view("a"), make_view("b", depth=np.full((16, 24), np.nan, np.float32)))
+    built = build(make_reconstruction(views=views), BuildOptions(), bpy.context.scene)
+    assert [len(mesh.data.polygons) > 0 for mesh in built.meshes] == [True, False]
+    assert built.points == 24 * 16
+
+
 def test_a_picture_that_is_gone_is_replaced_by_the_stored_one(make_reconstruction):
     reconstruction = make_reconstruction()
     reconstruction.views[0].texture.unlink()

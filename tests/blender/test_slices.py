@@ -5,6 +5,7 @@ import pytest
 
 import image_to_scene
 from image_to_scene.core.errors import CancelledError
+from image_to_scene.core.outside import Chosen
 from image_to_scene.core.storage import save
 from image_to_scene.operators.scene import BuildOptions, Plan, Shelf, build, build_steps, find_roots, run_through
 from image_to_scene.operators.session import session
@@ -20,7 +21,7 @@ def opened(make_reconstruction, tmp_path):
     save(make_reconstruction(), folder)
 
     def begin():
-        task = session.open(folder)
+        task = session.open(folder, Chosen(outside=True))
         steps = work(task, Order(BuildOptions(name="Opened")), bpy.context.scene)
         task.at_end.callback(steps.close)
         return task, steps

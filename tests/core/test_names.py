@@ -11,6 +11,7 @@ from PIL import Image
 from image_to_scene.core import names
 from image_to_scene.core.errors import ImageError
 from image_to_scene.core.imaging.copies import write_copy
+from image_to_scene.core.outside import Chosen
 from image_to_scene.core.storage import load, save
 from image_to_scene.core.types import ReconstructedView, Reconstruction
 
@@ -44,6 +45,6 @@ def test_copies_of_files_with_the_longest_names_are_written_and_saved(tmp_path):
     )
     other = dataclasses.replace(view, texture=source)
     save(Reconstruction((view, other)), tmp_path / "result")
-    loaded = load(tmp_path / "result").views
+    loaded = load(tmp_path / "result", Chosen(outside=True)).views
     assert loaded[0].texture.parent == tmp_path / "result" / "textures"
     assert loaded[1].texture == source

@@ -9,6 +9,7 @@ from PIL import Image
 
 from image_to_scene.core.errors import CancelledError, ImageError, OutOfMemoryError, WeightsError
 from image_to_scene.core.geometry.cameras import invert_rigid
+from image_to_scene.core.outside import Chosen
 from image_to_scene.core.pipeline import Session, reconstruct
 from image_to_scene.core.request_json import request_from_json, request_to_json
 from image_to_scene.core.storage import load, save
@@ -77,7 +78,7 @@ def test_saving_and_loading_keeps_everything(joint, pictures, tmp_path):
     (result,) = session.reconstruct(Request(views(pictures), model=joint, point_source="rays"), lambda step: None)
     save(result, tmp_path / "saved")
     del session  # and with it the upright copy that the saved one must not need
-    loaded = load(tmp_path / "saved")
+    loaded = load(tmp_path / "saved", Chosen(outside=True))
     for before, after in zip(result.views, loaded.views, strict=True):
         for name in ("depth", "confidence", "points", "image", "world_from_camera", "image_from_camera"):
             np.testing.assert_array_equal(getattr(after, name), getattr(before, name))

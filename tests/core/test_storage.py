@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from image_to_scene.core import storage
 from image_to_scene.core.errors import StorageError
+from image_to_scene.core.outside import Chosen
 from image_to_scene.core.types import ReconstructedView, Reconstruction
 
+PNG = b"\x89PNG\r\n\x1a\n"
+OUTSIDE = Chosen(outside=True)
 SIZES = [(7, 5), (5, 7), (6, 6)]  # (width, height): landscape, portrait and square in one set
 
 
@@ -22,7 +25,7 @@ def make_view(folder, index, size, *, complete=True):
     rng = np.random.default_rng(index)
     width, height = size
     source = folder / f"Büro {index}.png"
-    source.write_bytes(b"picture %d" % index)
+    source.write_bytes(PNG + b"picture %d" % index)
     depth = rng.uniform(1.0, 3.0, (height, width)).astype(np.float32)
     depth[0, 0] = np.nan
     camera = np.eye(4)
@@ -36,8 +39,8 @@ def make_view(folder, index, size, *, complete=True):
         depth=depth,
         image_from_camera=np.array([[9.5, 0.0, width / 2], [0.0, 9.25, height / 2], [0.0, 0.0, 1.0]]),
         world_from_camera=camera if complete else None,
-        confidence=depth + 1 if complete else None,
-        sky=depth * 0 if complete else None,
+        confidence=np.nan_to_num(depth) + 1 if complete else None,
+        sky=np.zeros_like(depth) if complete else None,
         mask=depth > 2 if complete else None,
         time=index / 3 if complete else None,
         points=rng.normal(size=(height, width, 3)).astype(np.float32) if complete else None,
@@ -82,8 +85,8 @@ def assert_equal(first, second):
 def test_what_is_saved_comes_back_exactly(tmp_path, complete, sizes):
     reconstruction = make_reconstruction(tmp_path / "photos", complete=complete, sizes=sizes)
     storage.save(reconstruction, tmp_path / "deep" / "Ergebnis ä")
-    assert_equal(storage.load(tmp_path / "deep" / "Ergebnis ä"), reconstruction)
-    assert_equal(storage.load(tmp_path / "deep" / "Ergebnis ä" / "reconstruction.json"), reconstruction)
+    assert_equal(storage.load(tmp_path / "deep" / "Ergebnis ä", OUTSIDE), reconstruction)
+    assert_equal(storage.load(tmp_path / "deep" / "Ergebnis ä" / "reconstruction.json", OUTSIDE), reconstruction)
     assert names(tmp_path / "deep") == ["Ergebnis ä"]
 
 
@@ -141,12 +144,12 @@ def test_frames_of_one_movie_keep_pictures_of_their_own(tmp_path):
     views = []
     for index, view in enumerate(make_reconstruction(tmp_path / "photos").views):
         frame = tmp_path / f"frame {index}.png"
-        frame.write_bytes(b"frame %d" % index)
+        frame.write_bytes(PNG + b"frame %d" % index)
         views.append(dataclasses.replace(view, source=tmp_path / "photos" / "clip.mov", texture=frame, time=index / 24))
     storage.save(Reconstruction(tuple(views)), tmp_path / "result")
     loaded = storage.load(tmp_path / "result").views
     assert [view.texture.name for view in loaded] == [f"{i:03d}_clip {i / 24:.3f}s.png" for i in range(3)]
-    assert [view.texture.read_bytes() for view in loaded] == [b"frame %d" % i for i in range(3)]
+    assert [view.texture.read_bytes() for view in loaded] == [PNG + b"frame %d" % i for i in range(3)]
     assert [view.time for view in loaded] == [index / 24 for index in range(3)]
     assert {view.source.name for view in loaded} == {"clip.mov"}
 
@@ -162,7 +165,7 @@ def test_photos_are_found_when_everything_moves_together(tmp_path, saved):
     (tmp_path / "moved").mkdir()
     for name in ("photos", "result"):
         (tmp_path / name).rename(tmp_path / "moved" / name)
-    views = storage.load(tmp_path / "moved" / "result").views
+    views = storage.load(tmp_path / "moved" / "result", OUTSIDE).views
     assert [view.source.parent for view in views] == [tmp_path / "moved" / "photos"] * 3
     assert all(view.texture.is_file() for view in views)
 
@@ -170,7 +173,7 @@ def test_photos_are_found_when_everything_moves_together(tmp_path, saved):
 def test_photos_are_found_when_only_the_folder_moves(tmp_path, saved):
     (tmp_path / "a").mkdir()
     saved.rename(tmp_path / "a" / "result")
-    assert all(view.source.is_file() for view in storage.load(tmp_path / "a" / "result").views)
+    assert all(view.source.is_file() for view in storage.load(tmp_path / "a" / "result", OUTSIDE).views)
 
 
 def test_a_photo_that_is_gone_keeps_the_place_where_it_was(tmp_path, saved):
@@ -194,15 +197,15 @@ def test_upright_copies_go_along_and_survive_saving_again(tmp_path):
     reconstruction = make_reconstruction(tmp_path / "photos")
     copy = tmp_path / "session" / "upright.jpg"
     copy.parent.mkdir()
-    copy.write_bytes(b"upright")
+    copy.write_bytes(PNG + b"upright")
     views = (dataclasses.replace(reconstruction.views[0], texture=copy), *reconstruction.views[1:])
     storage.save(dataclasses.replace(reconstruction, views=views), tmp_path / "result")
     shutil.rmtree(copy.parent)
     for target in ("result", "second"):  # in place of itself, then elsewhere
         storage.save(storage.load(tmp_path / "result"), tmp_path / target)
-        loaded = storage.load(tmp_path / target).views
+        loaded = storage.load(tmp_path / target, OUTSIDE).views
         assert loaded[0].texture == tmp_path / target / "textures" / "000_Büro 0.jpg"
-        assert loaded[0].texture.read_bytes() == b"upright"
+        assert loaded[0].texture.read_bytes() == PNG + b"upright"
         assert loaded[0].source == reconstruction.views[0].source
         assert loaded[1].texture == loaded[1].source
     assert len(list((tmp_path / "second" / "textures").iterdir())) == 1
@@ -214,7 +217,7 @@ def test_an_earlier_reconstruction_is_replaced_and_other_files_stay(tmp_path, sa
     (saved / "textures" / "mine.png").write_text("mine, too")
     smaller = make_reconstruction(tmp_path / "photos", complete=False, sizes=SIZES[:2])
     storage.save(smaller, saved)
-    assert_equal(storage.load(saved), smaller)
+    assert_equal(storage.load(saved, OUTSIDE), smaller)
     assert (saved / "notes.txt").read_text() == "mine"
     assert (saved / "textures" / "mine.png").read_text() == "mine, too"
     assert not (saved / "confidence.npy").exists()
@@ -319,6 +322,7 @@ BROKEN_ARRAYS = {
     "missing optional": ("confidence.npy", lambda d: (d / "confidence.npy").unlink()),
     "empty": ("images.npy", lambda d: (d / "images.npy").write_bytes(b"")),
     "truncated": ("depth.npy", truncate),
+    "longer": ("depth.npy", lambda d: (d / "depth.npy").open("ab").write(b"more")),
     "text": ("sky.npy", lambda d: (d / "sky.npy").write_text("not an array")),
     "pickle": ("depth.npy", lambda d: (d / "depth.npy").write_bytes(pickle.dumps([1.0, 2.0]))),
     "objects": replace_array("depth.npy", lambda a: a.astype(object)),
