@@ -9,7 +9,6 @@ import logging
 import signal
 import sys
 import time
-import uuid
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,11 +18,10 @@ from typing import Any, Final, TextIO
 import bpy
 
 from ..core import errors
-from ..core.errors import CancelledError, ImageToSceneError, StorageError
-from ..core.storage import save
-from ..core.types import Progress, Reconstruction, View
+from ..core.errors import CancelledError, ImageToSceneError
+from ..core.types import Progress, Reconstruction, Request, View
 from . import models
-from .arguments import build_options_from, check_targets, parse, placement_from, request_from
+from .arguments import build_options_from, named_files, parse, placement_from, request_from, targets_from
 from .context import scene_of
 from .given_cameras import views_with_cameras
 from .input_arguments import items_from
@@ -33,6 +31,7 @@ from .runtime import worker_python
 from .scene import BuiltScene, export_glb, match_render, run_through
 from .scene.clips import scene_rate
 from .session import Run, count_points, session
+from .targets import opened_files, view_files
 from .usage import UsageError
 from .work import Order, work
 
@@ -108,7 +107,9 @@ def run(arguments: Namespace) -> dict[str, Any]:
         ImageToSceneError: A step failed; no output was written.
     """
     started = time.monotonic()
-    check_targets(arguments)
+    targets = targets_from(arguments)
+    targets.check_inputs(named_files(arguments))
+    targets.check()
     new_file()
     given = inputs_from(arguments)
     timing = _timing(scene_of(bpy.context)) if arguments.images is None else {}
@@ -116,14 +117,14 @@ def run(arguments: Namespace) -> dict[str, Any]:
     _set_timing(scene_of(bpy.context), timing)
     model = models.chosen(arguments.model, accepts_non_commercial=arguments.accept_non_commercial)
     request = request_from(arguments, given.views, model)
+    targets.check_folders(_count_results(request))
     running = session.start(request, arguments.python or worker_python(bpy.context))
     follow(running)
     options = replace(build_options_from(arguments), without_camera=given.without_camera, clip_start=given.clip_start)
     order = Order(options, request, placement=placement_from(arguments))
     built = run_through(work(running, order, scene_of(bpy.context)))
     reconstructions = running.reconstructions()
-    saved = _save(reconstructions, arguments.save_reconstruction)
-    write(built, arguments.output)
+    saved = targets.write(reconstructions, lambda place: write(built, place))
     warnings = [*running.warnings, *(text for item in built for text in item.warnings)]
     for text in warnings:
         _say(f"warning: {text}")
@@ -154,10 +155,14 @@ def new_file() -> None:
 
 
 def write(built: Sequence[BuiltScene], output: Path) -> None:
-    """Write what was built; the file appears whole or not at all.
+    """Write what was built.
+
+    Args:
+        built: All of it goes into one file.
+        output: Lies in the folder where it stays, since a .blend names other files as seen from there.
 
     Raises:
-        StorageError: It cannot be written.
+        OSError, RuntimeError, StorageError: It cannot be written.
     """
     if output.suffix.lower() == ".glb":
         export_glb(_common_root(built), output)
@@ -171,13 +176,17 @@ def inputs_from(arguments: Namespace) -> Inputs:
     Raises:
         ImageToSceneError: An entry gives no picture, or a camera cannot be used.
     """
+    targets = targets_from(arguments)
     items = items_from(arguments, scene_rate(scene_of(bpy.context)))
+    targets.check_inputs([*(Path(bpy.path.abspath(item.path)) for item in items if item.path), *opened_files()])
     given = views_from(items, bpy.context)
+    targets.check_inputs(view_files(given.views))
     if arguments.images is None:
         return replace(given, without_camera=())  # they are in another file than the one that is written
     if arguments.cameras is None:
         return given
     known = views_with_cameras([view.path for view in given.views], arguments.cameras)
+    targets.check_inputs(opened_files())
     views = [_with_camera(view, camera) for view, camera in zip(given.views, known, strict=True)]
     return replace(given, views=tuple(views))
 
@@ -199,15 +208,11 @@ def _set_timing(scene: bpy.types.Scene, timing: Mapping[str, Any]) -> None:
         setattr(scene.render if key.startswith("render.") else scene, key.removeprefix("render."), value)
 
 
-def _save(reconstructions: Sequence[Reconstruction], folder: Path | None) -> list[Path]:
-    """Save one reconstruction as the folder, several as numbered folders in it."""
-    if folder is None:
-        return []
-    several = len(reconstructions) > 1
-    folders = [folder / f"{number:03d}" if several else folder for number in range(len(reconstructions))]
-    for reconstruction, place in zip(reconstructions, folders, strict=True):
-        save(reconstruction, place)
-    return folders
+def _count_results(request: Request) -> int:
+    """Tell how many reconstructions will come of a request, as far as that is known before its model is loaded."""
+    config = models.config_of(request.model)
+    is_related = config is None or config.has_poses or any(view.world_from_camera is not None for view in request.views)
+    return 1 if is_related else len(request.views)
 
 
 def _common_root(built: Sequence[BuiltScene]) -> bpy.types.Object:
@@ -225,15 +230,8 @@ def _write_blend(built: Sequence[BuiltScene], output: Path) -> None:
     cameras = [camera for item in built for camera in item.cameras]
     if cameras:
         match_render(scene_of(bpy.context), cameras[0])
-    beside = output.with_name(f".{uuid.uuid4().hex}.blend")
-    try:
-        # The first save of a file also makes its paths relative.
-        bpy.ops.wm.save_as_mainfile(filepath=str(beside), check_existing=False, relative_remap=True)
-        beside.replace(output)
-    except (OSError, RuntimeError) as error:
-        raise StorageError(f"{output} could not be written ({error}): choose another folder.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    # The first save of a file also makes its paths relative.
+    bpy.ops.wm.save_as_mainfile(filepath=str(output), check_existing=False, relative_remap=True)
 
 
 def _facts(reconstructions: Sequence[Reconstruction]) -> dict[str, Any]:
