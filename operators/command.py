@@ -4,13 +4,11 @@
 renamed.
 """
 
-import json
 import logging
-import signal
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -18,17 +16,18 @@ from typing import Any, Final, TextIO
 import bpy
 
 from ..core import errors
-from ..core.errors import CancelledError, ImageToSceneError
+from ..core.errors import ImageToSceneError
 from ..core.types import Progress, Reconstruction, Request, View
 from . import models
 from .arguments import build_options_from, named_files, parse, placement_from, request_from, targets_from
 from .context import scene_of
+from .ending import ending
 from .given_cameras import views_with_cameras
 from .input_arguments import items_from
 from .inputs import Inputs, views_from
-from .output import take_output
+from .output import deliver, failure, say, take_output
 from .runtime import worker_python
-from .scene import BuiltScene, export_glb, match_render, run_through
+from .scene import BuildSteps, BuiltScene, export_glb, match_render, run_through
 from .scene.clips import scene_rate
 from .session import Run, count_points, session
 from .targets import opened_files, view_files
@@ -38,6 +37,9 @@ from .work import Order, work
 log = logging.getLogger(__name__)
 
 DEFECT: Final = "Image to Scene met an error of its own: please report it with the lines above."
+MEMORY: Final = (
+    "Memory ran out: use fewer images or a lower resolution, build fewer parts with --build, or raise the memory limit."
+)
 COMMAND: Final = "image_to_scene"
 TICK: Final = 0.05
 """Seconds between two looks at the worker."""
@@ -68,22 +70,25 @@ def main(arguments: Sequence[str], out: TextIO, program: str) -> int:
     Returns:
         The exit code: 0 only when the output is there and whole.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupted)
+    ending.listen(out)  # Blender may have taken the signals since
+    ending.tidy.append(session.close)
     try:
         summary, code = run(parse(arguments, out, program)), 0
     except SystemExit:  # --help was asked for
-        out.flush()
+        with suppress(OSError):
+            out.flush()
         return 0
     except ImageToSceneError as error:
-        summary, code = _failure(type(error).__name__, str(error)), EXIT_CODES.get(type(error), 1)
+        summary, code = failure(type(error).__name__, str(error)), EXIT_CODES.get(type(error), 1)
+    except MemoryError:
+        log.debug(MEMORY, exc_info=True)
+        summary, code = failure(errors.OutOfMemoryError.__name__, MEMORY), EXIT_CODES[errors.OutOfMemoryError]
     except Exception:  # the process boundary: a farm gets a sentence and a code for a defect, too
         log.exception(DEFECT)
-        summary, code = _failure("InternalError", DEFECT), 1
-    finally:
-        session.close()
-    out.write(json.dumps(summary) + "\n")
-    out.flush()
+        summary, code = failure("InternalError", DEFECT), 1
+    ending.claim()
+    session.close()
+    deliver(out, summary)
     return code
 
 
@@ -107,6 +112,7 @@ def run(arguments: Namespace) -> dict[str, Any]:
         ImageToSceneError: A step failed; no output was written.
     """
     started = time.monotonic()
+    ending.check()
     targets = targets_from(arguments)
     targets.check_inputs(named_files(arguments))
     targets.check()
@@ -122,12 +128,12 @@ def run(arguments: Namespace) -> dict[str, Any]:
     follow(running)
     options = replace(build_options_from(arguments), without_camera=given.without_camera, clip_start=given.clip_start)
     order = Order(options, request, placement=placement_from(arguments))
-    built = run_through(work(running, order, scene_of(bpy.context)))
+    built = run_through(_stoppable(work(running, order, scene_of(bpy.context))))
     reconstructions = running.reconstructions()
-    saved = targets.write(reconstructions, lambda place: write(built, place))
+    saved = targets.write(reconstructions, lambda place: write(built, place), _commit, session.name_beside)
     warnings = [*running.warnings, *(text for item in built for text in item.warnings)]
     for text in warnings:
-        _say(f"warning: {text}")
+        say(f"warning: {text}")
     return {
         "ok": True,
         "output": str(arguments.output),
@@ -141,11 +147,34 @@ def run(arguments: Namespace) -> dict[str, Any]:
 def follow(running: Run) -> None:
     """Wait for a run and say on standard error how far it is."""
     said: Progress | None = None
+    silence = 0.0
     while not running.advance():
+        ending.check()
         if running.progress != said:
             said = running.progress
-            _say(f"{said.stage} {said.done}/{said.total}")
+            say(f"{said.stage} {said.done}/{said.total}")
+        if running.silence > 2 * silence:  # said ever more seldom
+            silence = running.silence
+            say(running.status)
+        silence = min(silence, running.silence)
         time.sleep(TICK)
+
+
+def _stoppable(steps: BuildSteps) -> BuildSteps:
+    """Go through steps until the run is asked to end."""
+    while True:
+        ending.check()
+        try:
+            yield next(steps)
+        except StopIteration as end:
+            built: list[BuiltScene] = end.value
+            return built
+
+
+def _commit() -> None:
+    """Decide, when everything is written, that the run counts as done: what asks it to end later is too late."""
+    ending.claim()
+    ending.check()
 
 
 def new_file() -> None:
@@ -245,17 +274,3 @@ def _facts(reconstructions: Sequence[Reconstruction]) -> dict[str, Any]:
         "device": first.facts.get("device"),
         "precision": first.facts.get("precision"),
     }
-
-
-def _failure(kind: str, sentence: str) -> dict[str, Any]:
-    _say(f"error: {sentence}")
-    return {"ok": False, "kind": kind, "error": sentence}
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-def _interrupted(*_arguments: object) -> None:
-    raise CancelledError("The reconstruction was cancelled.")

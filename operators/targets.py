@@ -2,12 +2,10 @@
 
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import bpy
 
@@ -15,16 +13,6 @@ from ..core.disk import FULL, existing_parent, write_problem
 from ..core.errors import StorageError
 from ..core.storage import check_target, is_reconstruction, placed, stage
 from ..core.types import Reconstruction, View
-
-STAGED: Final = ".image_to_scene_"
-"""The start of the names of files and folders that are not complete yet."""
-
-Name = Callable[[Path], Path]
-
-
-def beside(target: Path) -> Path:
-    """Return a new name in a target's own folder, for what is written before it takes the target's place."""
-    return target.with_name(f"{STAGED}{uuid.uuid4().hex}{target.suffix}")
 
 
 @dataclass(frozen=True)
@@ -34,8 +22,6 @@ class Targets:
     output: Path
     folder: Path | None = None
     """Of the saved reconstruction, or of several, numbered."""
-    name: Name = field(default=beside)
-    """Names what is not complete yet."""
 
     def check(self) -> None:
         """Find out before any work whether everything can be written.
@@ -84,7 +70,8 @@ class Targets:
         self,
         reconstructions: Sequence[Reconstruction],
         write_output: Callable[[Path], None],
-        commit: Callable[[], None] = lambda: None,
+        commit: Callable[[], None],
+        name_beside: Callable[[Path], Path],
     ) -> list[Path]:
         """Write everything beside its place, then move all of it there.
 
@@ -92,6 +79,7 @@ class Targets:
             reconstructions: To be saved, if a folder is named.
             write_output: Writes the output under the name that it is given.
             commit: Called when all is written, before anything is moved; may raise to leave everything as it was.
+            name_beside: Gives a name to what is not complete yet, in the folder of its target.
 
         Returns:
             The folders of the saved reconstructions.
@@ -100,8 +88,8 @@ class Targets:
             StorageError: Something cannot be written; everything is then as it was.
         """
         places = self.folders(len(reconstructions))
-        new, staged = _missing_parents(places), {place: self.name(place) for place in places}
-        hidden = self.name(self.output)
+        new, staged = _missing_parents(places), {place: name_beside(place) for place in places}
+        hidden = name_beside(self.output)
         is_placed = False
         try:
             self.check_folders(len(reconstructions))

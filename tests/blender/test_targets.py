@@ -9,7 +9,8 @@ import pytest
 from image_to_scene.core.errors import StorageError
 from image_to_scene.core.storage import load, save
 from image_to_scene.operators.scene import BuildOptions, build
-from image_to_scene.operators.targets import Targets, beside
+from image_to_scene.operators.session import session
+from image_to_scene.operators.targets import Targets
 
 
 def names(folder):
@@ -82,7 +83,9 @@ def test_numbered_reconstructions_may_be_saved_again(out, make_reconstruction):
     for _ in range(2):
         targets.check()
         targets.check_folders(2)
-        targets.write([make_reconstruction()] * 2, lambda place: place.write_bytes(b"new"))
+        targets.write(
+            [make_reconstruction()] * 2, lambda place: place.write_bytes(b"new"), lambda: None, session.name_beside
+        )
     assert names(out) == ["a.glb", "saved"]
     assert names(out / "saved") == ["000", "001"]
     with pytest.raises(StorageError, match="something other"):
@@ -103,7 +106,9 @@ def broken_rename(out, monkeypatch):
 def test_all_results_appear_together_or_none_does(out, make_reconstruction, monkeypatch, failure, had):
     targets = Targets(out / "a.glb", out / "deep" / "saved")
     if had:
-        targets.write([make_reconstruction()], lambda place: place.write_bytes(b"old"))
+        targets.write(
+            [make_reconstruction()], lambda place: place.write_bytes(b"old"), lambda: None, session.name_beside
+        )
         (out / "deep" / "saved" / "notes.txt").write_text("the artist's own")
     before = {path: path.is_file() and path.read_bytes() for path in out.rglob("*")}
 
@@ -119,19 +124,16 @@ def test_all_results_appear_together_or_none_does(out, make_reconstruction, monk
     if failure == "renaming":
         broken_rename(out, monkeypatch)
     with pytest.raises(StorageError):
-        targets.write([make_reconstruction(model="other")], write, commit)
+        targets.write([make_reconstruction(model="other")], write, commit, session.name_beside)
     monkeypatch.undo()
     assert {path: path.is_file() and path.read_bytes() for path in out.rglob("*")} == before
-    targets.write([make_reconstruction(model="other")], lambda place: place.write_bytes(b"new"))
+    targets.write(
+        [make_reconstruction(model="other")], lambda place: place.write_bytes(b"new"), lambda: None, session.name_beside
+    )
     assert (out / "a.glb").read_bytes() == b"new"
     assert load(out / "deep" / "saved").model == "other"
     assert (out / "deep" / "saved" / "notes.txt").exists() == had
     assert names(out) == ["a.glb", "deep"]
-
-
-def test_staged_names_differ_and_stay_in_the_folder(out):
-    assert beside(out / "a.blend") != beside(out / "a.blend")
-    assert beside(out / "a.blend").parent == out
 
 
 def test_an_export_from_the_window_never_replaces_what_it_is_made_of(out, make_reconstruction):
