@@ -40,7 +40,10 @@ known cameras:
 
 output:
   Progress and warnings go to standard error; the last line on standard output is JSON: "ok", and what was made or what
-  failed. Blender itself, when it runs this as a script, writes its version before that line.
+  failed. Blender itself, when it runs this as a script, writes its version before that line. Where standard output is
+  closed or full, the line goes to standard error and the exit code stays the same.
+  No output may be an input. All outputs appear together at the end, or none does. SIGINT, SIGTERM, SIGHUP and, on
+  Windows, SIGBREAK end a run within about a second; once the results are in place it counts as done.
 
 exit codes:
   0 the output is there and whole    1 a defect of the program    2 wrong arguments    3 a picture    4 a camera
