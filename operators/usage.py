@@ -29,9 +29,7 @@ def path(text: str) -> Path:
     try:
         return Path(text).expanduser().absolute()
     except FileNotFoundError as error:
-        raise UsageError(
-            f"The working folder does not exist any more, so {text} cannot be found: name it in full"
-        ) from error
+        raise UsageError(f"The working folder has been deleted, so {text} cannot be found: name it in full") from error
 
 
 def positive(text: str) -> int:
