@@ -5,18 +5,13 @@ Where Blender is a Python module, `python batch.py --images …` does the same, 
 and hands over to `operators.command`; `--help` tells the rest.
 """
 
-import contextlib
 import importlib
 import importlib.util
-import os
 import sys
-import tempfile
-import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "image_to_scene"
-PATIENCE = 2.0  # seconds
 
 
 def import_package() -> None:
@@ -36,28 +31,26 @@ def arguments() -> list[str]:
     return sys.argv[1:] if Path(sys.argv[0]).name == Path(__file__).name else []
 
 
-def end(code: int) -> None:
-    """End at once: some versions of Blender's module crash or hang when Python ends it after an export."""
-    import bpy
-
-    for thread in set(threading.enumerate()) - {threading.current_thread()}:
-        thread.join(PATIENCE)  # they remove what the worker's process put aside
-    remove_session_folder(Path(bpy.app.tempdir))
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def remove_session_folder(folder: Path) -> None:
-    """Remove the empty folder that Blender makes for each of its sessions, and no other.
-
-    Where Blender cannot make one, it uses the folder for everybody's temporary files itself.
-    """
-    with contextlib.suppress(OSError):
-        if folder.name.startswith("blender_") and not folder.samefile(tempfile.gettempdir()):
-            folder.rmdir()  # refuses what is not empty
+def main() -> None:
+    """Run, and end with the one line and the code that `--help` describes."""
+    import_package()
+    output = importlib.import_module(f"{PACKAGE}.operators.output")
+    ending = importlib.import_module(f"{PACKAGE}.operators.ending").ending
+    out = output.take_output()
+    ending.listen(out)
+    if "bpy" not in sys.modules:  # as a module Blender makes its folder for temporary files only now
+        temporary = importlib.import_module(f"{PACKAGE}.core.temporary")
+        temporary.sweep()
+        if (folder := temporary.take_temporary_folder()) is not None:
+            ending.tidy.append(folder.close)
+    try:
+        command = importlib.import_module(f"{PACKAGE}.operators.command")
+    except Exception as error:  # noqa: BLE001 - the process boundary: no bpy, or one that cannot be loaded
+        ending.claim()
+        output.deliver(out, output.failure(type(error).__name__, f"Image to Scene cannot be loaded ({error})."))
+        ending.leave(1)
+    ending.leave(command.main(arguments(), out, Path(__file__).name))
 
 
 if __name__ == "__main__":
-    import_package()
-    out = importlib.import_module(f"{PACKAGE}.operators.output").take_output()
-    end(importlib.import_module(f"{PACKAGE}.operators.command").main(arguments(), out, Path(__file__).name))
+    main()

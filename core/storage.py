@@ -93,18 +93,67 @@ def save(reconstruction: Reconstruction, folder: Path) -> None:
     _refuse_foreign(folder)
     beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        new_private_folder(beside)
-        _write_arrays(reconstruction, beside)
-        _write_description(reconstruction, beside, folder)
-        for file in beside.rglob("*.*"):
-            make_private(file)
-        _put_in_place(beside, folder)
+        stage(reconstruction, beside, folder)
+        with placed(beside, folder):
+            pass
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"{folder} could not be written ({reason}): check the disk or save elsewhere.") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def check_target(folder: Path) -> None:
+    """Find out before a run whether `save` would refuse a folder for what it holds.
+
+    Raises:
+        StorageError: It is a file, or holds something other than a reconstruction.
+    """
+    _refuse_foreign(absolute(folder))
+
+
+def stage(reconstruction: Reconstruction, beside: Path, folder: Path) -> None:
+    """Write a reconstruction as the new folder `beside`, from where `placed` moves it to `folder`.
+
+    Raises:
+        OSError: The disk refuses; `beside` is then incomplete.
+    """
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    new_private_folder(beside)
+    _write_arrays(reconstruction, beside)
+    _write_description(reconstruction, beside, absolute(folder))
+    for file in beside.rglob("*.*"):
+        make_private(file)
+
+
+@contextlib.contextmanager
+def placed(beside: Path, folder: Path) -> Iterator[None]:
+    """Put a staged reconstruction in its place; if the block raises, everything is as it was before.
+
+    Args:
+        beside: From `stage`, on the same disk as `folder`.
+        folder: May be an earlier reconstruction, of which the artist's own files are kept.
+
+    Raises:
+        OSError: It cannot be moved; everything is as it was.
+    """
+    own = _own_files(folder)
+    earlier = beside.with_name(f"{beside.name}.old") if folder.exists() else None
+    if earlier:
+        folder.rename(earlier)
+    is_moved = False
+    try:
+        beside.rename(folder)
+        is_moved = True
+        yield
+    except BaseException:
+        if is_moved:
+            folder.rename(beside)
+        if earlier:
+            earlier.rename(folder)
+        raise
+    if earlier:
+        _clear(earlier, own, folder)
 
 
 def load(folder: Path, chosen: Chosen = NOTHING) -> Reconstruction:
@@ -239,21 +288,6 @@ def _copied_texture(index: int, view: ReconstructedView, beside: Path) -> dict[s
         new_private_folder(beside / TEXTURES)
     shutil.copyfile(view.texture, beside / name)
     return {"relative": name}
-
-
-def _put_in_place(beside: Path, folder: Path) -> None:
-    if not folder.exists():
-        beside.rename(folder)
-        return
-    own = _own_files(folder)
-    earlier = beside.with_suffix(".old")
-    folder.rename(earlier)
-    try:
-        beside.rename(folder)
-    except OSError:
-        earlier.rename(folder)
-        raise
-    _clear(earlier, own, folder)
 
 
 def _own_files(folder: Path) -> set[Path]:

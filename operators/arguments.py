@@ -2,18 +2,17 @@
 
 import argparse
 import math
-import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final, TextIO, get_args
 
-from ..core.errors import StorageError
 from ..core.types import Device, MixedSizes, PointSource, PoseSource, Precision, ReferenceView, Request, View
 from .input_arguments import add_inputs
 from .scene import BuildOptions
 from .scene.placement import Placement, ScaleMode, UpMode
+from .targets import Targets
 from .tuning_arguments import add_tuning, tuning_from
 from .usage import Parser, UsageError, path, positive
 
@@ -41,7 +40,10 @@ known cameras:
 
 output:
   Progress and warnings go to standard error; the last line on standard output is JSON: "ok", and what was made or what
-  failed. Blender itself, when it runs this as a script, writes its version before that line.
+  failed. Blender itself, when it runs this as a script, writes its version before that line. Where standard output is
+  closed or full, the line goes to standard error and the exit code stays the same.
+  No output may be an input. All outputs appear together at the end, or none does. SIGINT, SIGTERM, SIGHUP and, on
+  Windows, SIGBREAK end a run within about a second; once the results are in place it counts as done.
 
 exit codes:
   0 the output is there and whole    1 a defect of the program    2 wrong arguments    3 a picture    4 a camera
@@ -107,20 +109,25 @@ def placement_from(arguments: Namespace) -> Placement:
     return Placement(SCALES[arguments.scale], UPS[arguments.up], floor_to_zero=arguments.floor)
 
 
-def check_targets(arguments: Namespace) -> None:
-    """Find out before any work whether the results can be written.
+def targets_from(arguments: Namespace) -> Targets:
+    """Say where the results go.
 
     Raises:
         UsageError: The output is of no known kind.
-        StorageError: Its folder does not exist or cannot be written, or a folder is where a file should go.
     """
-    output: Path = arguments.output
-    if output.suffix.lower() not in OUTPUTS:
-        raise UsageError(f"--output {output.name} must end in .glb or .blend")
-    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
-        raise StorageError(f"The folder {output.parent} does not exist or cannot be written: choose another.")
-    if output.is_dir():
-        raise StorageError(f"{output} is a folder: choose another name for the output.")
+    if arguments.output.suffix.lower() not in OUTPUTS:
+        raise UsageError(f"--output {arguments.output.name} must end in .glb or .blend")
+    return Targets(arguments.output, arguments.save_reconstruction)
+
+
+def named_files(arguments: Namespace) -> list[Path]:
+    """List the files and folders that the arguments name as inputs."""
+    lens = (arguments.lens or {}).get("lens_path", "")
+    named = [*(arguments.images or ()), *(arguments.masks or ()), lens]
+    model = Path(arguments.model or "")
+    weights = model.iterdir() if arguments.model and model.is_dir() else ()
+    files = [arguments.cameras, arguments.python, *map(Path, filter(None, named)), *weights]
+    return [file for file in files if file is not None]
 
 
 def _parser(program: str) -> ArgumentParser:

@@ -4,14 +4,11 @@
 renamed.
 """
 
-import json
 import logging
-import signal
-import sys
 import time
-import uuid
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -19,27 +16,31 @@ from typing import Any, Final, TextIO
 import bpy
 
 from ..core import errors
-from ..core.errors import CancelledError, ImageToSceneError, StorageError
-from ..core.storage import save
-from ..core.types import Progress, Reconstruction, View
+from ..core.errors import ImageToSceneError
+from ..core.types import Progress, Reconstruction, Request, View
 from . import models
 from .accounting import account
-from .arguments import build_options_from, check_targets, parse, placement_from, request_from
+from .arguments import build_options_from, named_files, parse, placement_from, request_from, targets_from
 from .context import scene_of
+from .ending import ending
 from .given_cameras import views_with_cameras
 from .input_arguments import items_from
 from .inputs import Inputs, views_from
-from .output import take_output
+from .output import deliver, failure, say, take_output
 from .runtime import worker_python
-from .scene import BuiltScene, export_glb, match_render, run_through
+from .scene import BuildSteps, BuiltScene, export_glb, match_render, run_through
 from .scene.clips import scene_rate
 from .session import Run, count_points, session
+from .targets import opened_files, view_files
 from .usage import UsageError
 from .work import Order, work
 
 log = logging.getLogger(__name__)
 
 DEFECT: Final = "Image to Scene met an error of its own: please report it with the lines above."
+MEMORY: Final = (
+    "Memory ran out: use fewer images or a lower resolution, build fewer parts with --build, or raise the memory limit."
+)
 COMMAND: Final = "image_to_scene"
 TICK: Final = 0.05
 """Seconds between two looks at the worker."""
@@ -70,22 +71,25 @@ def main(arguments: Sequence[str], out: TextIO, program: str) -> int:
     Returns:
         The exit code: 0 only when the output is there and whole.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupted)
+    ending.listen(out)  # Blender may have taken the signals since
+    ending.tidy.append(session.close)
     try:
         summary, code = run(parse(arguments, out, program)), 0
     except SystemExit:  # --help was asked for
-        out.flush()
+        with suppress(OSError):
+            out.flush()
         return 0
     except ImageToSceneError as error:
-        summary, code = _failure(type(error).__name__, str(error)), EXIT_CODES.get(type(error), 1)
+        summary, code = failure(type(error).__name__, str(error)), EXIT_CODES.get(type(error), 1)
+    except MemoryError:
+        log.debug(MEMORY, exc_info=True)
+        summary, code = failure(errors.OutOfMemoryError.__name__, MEMORY), EXIT_CODES[errors.OutOfMemoryError]
     except Exception:  # the process boundary: a farm gets a sentence and a code for a defect, too
         log.exception(DEFECT)
-        summary, code = _failure("InternalError", DEFECT), 1
-    finally:
-        session.close()
-    out.write(json.dumps(summary) + "\n")
-    out.flush()
+        summary, code = failure("InternalError", DEFECT), 1
+    ending.claim()
+    session.close()
+    deliver(out, summary)
     return code
 
 
@@ -109,7 +113,10 @@ def run(arguments: Namespace) -> dict[str, Any]:
         ImageToSceneError: A step failed; no output was written.
     """
     started = time.monotonic()
-    check_targets(arguments)
+    ending.check()
+    targets = targets_from(arguments)
+    targets.check_inputs(named_files(arguments))
+    targets.check()
     new_file()
     given = inputs_from(arguments)
     timing = _timing(scene_of(bpy.context)) if arguments.images is None else {}
@@ -117,17 +124,17 @@ def run(arguments: Namespace) -> dict[str, Any]:
     _set_timing(scene_of(bpy.context), timing)
     model = models.chosen(arguments.model, accepts_non_commercial=arguments.accept_non_commercial)
     request = request_from(arguments, given.views, model)
+    targets.check_folders(_count_results(request))
     running = session.start(request, arguments.python or worker_python(bpy.context))
     follow(running)
     options = replace(build_options_from(arguments), without_camera=given.without_camera, clip_start=given.clip_start)
     order = Order(options, request, placement=placement_from(arguments))
-    built = run_through(work(running, order, scene_of(bpy.context)))
+    built = run_through(_stoppable(work(running, order, scene_of(bpy.context))))
     reconstructions = running.reconstructions()
-    saved = _save(reconstructions, arguments.save_reconstruction)
-    write(built, arguments.output)
+    saved = targets.write(reconstructions, lambda place: write(built, place), _commit, session.name_beside)
     warnings = [*given.warnings, *running.warnings, *(text for item in built for text in item.warnings)]
     for text in warnings:
-        _say(f"warning: {text}")
+        say(f"warning: {text}")
     return {
         "ok": True,
         "output": str(arguments.output),
@@ -142,11 +149,34 @@ def run(arguments: Namespace) -> dict[str, Any]:
 def follow(running: Run) -> None:
     """Wait for a run and say on standard error how far it is."""
     said: Progress | None = None
+    silence = 0.0
     while not running.advance():
+        ending.check()
         if running.progress != said:
             said = running.progress
-            _say(f"{said.stage} {said.done}/{said.total}")
+            say(f"{said.stage} {said.done}/{said.total}")
+        if running.silence > 2 * silence:  # said ever more seldom
+            silence = running.silence
+            say(running.status)
+        silence = min(silence, running.silence)
         time.sleep(TICK)
+
+
+def _stoppable(steps: BuildSteps) -> BuildSteps:
+    """Go through steps until the run is asked to end."""
+    while True:
+        ending.check()
+        try:
+            yield next(steps)
+        except StopIteration as end:
+            built: list[BuiltScene] = end.value
+            return built
+
+
+def _commit() -> None:
+    """Decide, when everything is written, that the run counts as done: what asks it to end later is too late."""
+    ending.claim()
+    ending.check()
 
 
 def new_file() -> None:
@@ -156,10 +186,14 @@ def new_file() -> None:
 
 
 def write(built: Sequence[BuiltScene], output: Path) -> None:
-    """Write what was built; the file appears whole or not at all.
+    """Write what was built.
+
+    Args:
+        built: All of it goes into one file.
+        output: Lies in the folder where it stays, since a .blend names other files as seen from there.
 
     Raises:
-        StorageError: It cannot be written.
+        OSError, RuntimeError, StorageError: It cannot be written.
     """
     if output.suffix.lower() == ".glb":
         export_glb(_common_root(built), output)
@@ -173,13 +207,18 @@ def inputs_from(arguments: Namespace) -> Inputs:
     Raises:
         ImageToSceneError: An entry gives no picture, or a camera cannot be used.
     """
+    targets = targets_from(arguments)
     found = items_from(arguments, scene_rate(scene_of(bpy.context)))
+    paths = [Path(bpy.path.abspath(item.path)) for item in found.items if item.path]
+    targets.check_inputs([*paths, *opened_files()])
     given = replace(views_from(found.items, bpy.context), left_out=found.left_out, warnings=found.warnings)
+    targets.check_inputs(view_files(given.views))
     if arguments.images is None:
         return replace(given, without_camera=())  # they are in another file than the one that is written
     if arguments.cameras is None:
         return given
     known = views_with_cameras([view.path for view in given.views], arguments.cameras)
+    targets.check_inputs(opened_files())
     views = [_with_camera(view, camera) for view, camera in zip(given.views, known, strict=True)]
     return replace(given, views=tuple(views))
 
@@ -207,15 +246,11 @@ def _set_timing(scene: bpy.types.Scene, timing: Mapping[str, Any]) -> None:
         setattr(scene.render if key.startswith("render.") else scene, key.removeprefix("render."), value)
 
 
-def _save(reconstructions: Sequence[Reconstruction], folder: Path | None) -> list[Path]:
-    """Save one reconstruction as the folder, several as numbered folders in it."""
-    if folder is None:
-        return []
-    several = len(reconstructions) > 1
-    folders = [folder / f"{number:03d}" if several else folder for number in range(len(reconstructions))]
-    for reconstruction, place in zip(reconstructions, folders, strict=True):
-        save(reconstruction, place)
-    return folders
+def _count_results(request: Request) -> int:
+    """Tell how many reconstructions will come of a request, as far as that is known before its model is loaded."""
+    config = models.config_of(request.model)
+    is_related = config is None or config.has_poses or any(view.world_from_camera is not None for view in request.views)
+    return 1 if is_related else len(request.views)
 
 
 def _common_root(built: Sequence[BuiltScene]) -> bpy.types.Object:
@@ -233,15 +268,8 @@ def _write_blend(built: Sequence[BuiltScene], output: Path) -> None:
     cameras = [camera for item in built for camera in item.cameras]
     if cameras:
         match_render(scene_of(bpy.context), cameras[0])
-    beside = output.with_name(f".{uuid.uuid4().hex}.blend")
-    try:
-        # The first save of a file also makes its paths relative.
-        bpy.ops.wm.save_as_mainfile(filepath=str(beside), check_existing=False, relative_remap=True)
-        beside.replace(output)
-    except (OSError, RuntimeError) as error:
-        raise StorageError(f"{output} could not be written ({error}): choose another folder.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    # The first save of a file also makes its paths relative.
+    bpy.ops.wm.save_as_mainfile(filepath=str(output), check_existing=False, relative_remap=True)
 
 
 def _facts(reconstructions: Sequence[Reconstruction]) -> dict[str, Any]:
@@ -255,17 +283,3 @@ def _facts(reconstructions: Sequence[Reconstruction]) -> dict[str, Any]:
         "device": first.facts.get("device"),
         "precision": first.facts.get("precision"),
     }
-
-
-def _failure(kind: str, sentence: str) -> dict[str, Any]:
-    _say(f"error: {sentence}")
-    return {"ok": False, "kind": kind, "error": sentence}
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-def _interrupted(*_arguments: object) -> None:
-    raise CancelledError("The reconstruction was cancelled.")

@@ -8,9 +8,10 @@ from bpy.props import BoolProperty, StringProperty
 
 from ..core.errors import ImageToSceneError
 from .context import Options, Outcome, manager_of, scene_of
-from .reconstructions import active_root
+from .reconstructions import active_root, check_window_target
 from .scene import export_glb, match_render
 from .scene.cameras import is_ours
+from .targets import reported
 
 
 class IMAGETOSCENE_OT_export_gltf(bpy.types.Operator):
@@ -38,13 +39,21 @@ class IMAGETOSCENE_OT_export_gltf(bpy.types.Operator):
         manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
+    def check(self, _context: bpy.types.Context) -> bool:
+        """Show the name with its suffix in the file browser, so that it asks before it replaces that file."""
+        path = self.filepath
+        self.filepath = bpy.path.ensure_ext(path, ".glb") if Path(path).name else path
+        return bool(self.filepath != path)
+
     def execute(self, context: bpy.types.Context) -> Outcome:
         """Write the file, whole or not at all."""
         root = active_root(context)
-        path = Path(bpy.path.abspath(self.filepath)).with_suffix(".glb")
+        path = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".glb"))
         try:
             if root is not None:
-                export_glb(root, path)
+                check_window_target(path, root)
+                with reported(path):
+                    export_glb(root, path)
         except ImageToSceneError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

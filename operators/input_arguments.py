@@ -94,7 +94,7 @@ def _paths(names: Iterable[str]) -> list[Path]:
     found = []
     for name in names:
         matches = [] if Path(name).exists() else glob.glob(name)  # noqa: PTH207 - the artist's own pattern
-        found += sorted((Path(match).absolute() for match in matches or [name]), key=files.natural)
+        found += sorted((path(match) for match in matches or [name]), key=files.natural)
     return found
 
 

@@ -16,6 +16,7 @@ from .own_folders import is_own, remember_own
 from .scene import find_roots, root_of
 from .session import Task, session
 from .settings import build_options_from, placement_from
+from .targets import lies_in, opened_files, refuse_input, refuse_inside, reported
 from .work import Order, SteppedOperator
 
 NOT_SAVED: Final = "Its depth was not saved before Blender was closed, or moved since: press Run Again, then save"
@@ -137,8 +138,10 @@ class IMAGETOSCENE_OT_save_reconstruction(bpy.types.Operator):
         root, target = active_root(context), Path(bpy.path.abspath(self.filepath))
         try:
             if root is not None and (source := saved_folder(root)) is not None:
+                check_folder_target(target, source)
                 is_ours = session.holds(source) or is_own(source)
-                save(load(source), target)
+                with reported(target):
+                    save(load(source), target)
                 remember_folder(root, target)
                 if is_ours:
                     remember_own(target)
@@ -176,3 +179,36 @@ def active_root(context: bpy.types.Context) -> bpy.types.Object | None:
 def saved_folder(root: bpy.types.Object) -> Path | None:
     """Return where a reconstruction is: in this session's scratch folder, else where the artist saved it."""
     return session.folder_of(root) or remembered_folder(root)
+
+
+def check_window_target(path: Path, root: bpy.types.Object) -> None:
+    """Refuse to write a file over what the open .blend uses, an image in the list, or into a saved reconstruction.
+
+    Raises:
+        StorageError: The file is one of them.
+    """
+    for item in (*opened_files(), *_listed_files()):
+        refuse_input(path, item)
+    folder = saved_folder(root)
+    if folder is not None:
+        refuse_inside(path, folder)
+
+
+def check_folder_target(folder: Path, source: Path) -> None:
+    """Refuse to replace a folder that holds files in use; a reconstruction may be saved again where it is.
+
+    Raises:
+        StorageError: A file of the open .blend or an image of the list, not of the reconstruction itself, lies in it.
+    """
+    if lies_in(source, folder) or not folder.is_dir():
+        return
+    used = next((item for item in (*opened_files(), *_listed_files()) if lies_in(item, folder)), None)
+    if used is not None:
+        raise StorageError(f"{used} is in use and lies in {folder}: save the reconstruction elsewhere.")
+
+
+def _listed_files() -> list[Path]:
+    """List the files of the image lists of all scenes."""
+    items = [item for scene in bpy.data.scenes for item in scene.image_to_scene.pictures]  # type: ignore[attr-defined]
+    named = [path for item in items for path in (item.path, item.mask_path, item.lens_path) if path]
+    return [Path(bpy.path.abspath(path)) for path in named]

@@ -7,6 +7,7 @@ whoever started it, in a timer or in a loop, so that the window and `blender -b`
 import logging
 import shutil
 import tempfile
+import threading
 import uuid
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,7 +18,9 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
-from ..core.errors import ImageToSceneError, WorkerError
+from ..core import temporary
+from ..core.disk import write_problem
+from ..core.errors import ImageToSceneError, StorageError, WorkerError
 from ..core.outside import NOTHING, Chosen, absolute, unopened_warning
 from ..core.types import Progress, Reconstruction, Request
 from ..core.worker.client import Worker, error_from
@@ -37,8 +40,6 @@ RECONSTRUCTION_KEY: Final = "image_to_scene_folder"
 """Custom property of a root empty: names the saved reconstruction it was built from, for `Session.folder_of`."""
 POINTS_KEY: Final = "image_to_scene_points"
 """Custom property of a root empty: how many pixels have a place in space."""
-SCRATCH: Final = "image_to_scene_"
-"""What the name of every session's scratch folder starts with."""
 
 
 class Task:
@@ -66,7 +67,13 @@ class Task:
     def status(self) -> str:
         """How far it is, for the artist."""
         step = self.progress
-        return "Cancelling" if self.is_cancelling else f"{step.stage} {step.done}/{step.total}"
+        silence = f" · The worker has not answered for {self.silence:.0f} seconds" if self.silence else ""
+        return "Cancelling" if self.is_cancelling else f"{step.stage} {step.done}/{step.total}{silence}"
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds nothing was heard of it, where that is unusually long; else 0."""
+        return 0.0
 
     def advance(self) -> bool:
         """Take what was said since the last call; return whether the run is over. Never waits."""
@@ -125,6 +132,11 @@ class Run(Task):
             self._take(message)
         return self.is_done
 
+    @property
+    def silence(self) -> float:
+        """For how many seconds the worker gave no sign of life, where that is unusually long; else 0."""
+        return self._worker.silence
+
     def cancel(self) -> None:
         """Ask the worker to stop; the run is over within a second, with a `CancelledError`."""
         super().cancel()
@@ -158,7 +170,7 @@ class Session:
         self._python: Path | None = None
         self._results: dict[str, Path] = {}
         self._chosen: frozenset[Path] = frozenset()
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: temporary.OwnedFolder | None = None
 
     @property
     def log(self) -> str:
@@ -221,7 +233,7 @@ class Session:
         self._worker = None
         self._results.clear()
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch.close()
             self._scratch = None
 
     def keep(self, root: bpy.types.Object, folder: Path) -> None:
@@ -236,21 +248,35 @@ class Session:
 
     def folder(self, name: str) -> Path:
         """Return the folder of that name for files that go when the session closes."""
-        folder = self._scratch_folder() / name
+        folder = self._scratch_folder().path / name
         folder.mkdir(exist_ok=True)
         return folder
 
     def holds(self, path: Path) -> bool:
         """Tell whether a file goes when the session closes."""
-        return self._scratch is not None and path.is_relative_to(self._scratch.name)
+        return self._scratch is not None and path.is_relative_to(self._scratch.path)
+
+    def name_beside(self, target: Path) -> Path:
+        """Return a new name in a target's folder for what is not complete yet; it is swept if Blender is killed.
+
+        Raises:
+            StorageError: There is no folder for temporary files.
+        """
+        return self._scratch_folder().name_beside(target)
 
     def _new_folder(self) -> Path:
-        return Path(tempfile.mkdtemp(dir=self._scratch_folder()))
+        return Path(tempfile.mkdtemp(dir=self._scratch_folder().path))
 
-    def _scratch_folder(self) -> Path:
+    def _scratch_folder(self) -> temporary.OwnedFolder:
         if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True)
-        return Path(self._scratch.name)
+            threading.Thread(target=temporary.sweep, daemon=True).start()
+            try:
+                self._scratch = temporary.OwnedFolder()
+            except OSError as error:
+                place = Path(tempfile.gettempdir())
+                problem = write_problem(error, place / "new")
+                raise StorageError(f"The folder for temporary files {place} cannot be used ({problem}).") from error
+        return self._scratch
 
 
 session: Final = Session()
@@ -258,7 +284,7 @@ session: Final = Session()
 
 def went(path: Path) -> bool:
     """Tell whether a file was made in a session's scratch folder and went with it."""
-    return not path.exists() and any(part.startswith(SCRATCH) for part in path.parts[:-1])
+    return not path.exists() and any(part.startswith(temporary.PREFIX) for part in path.parts[:-1])
 
 
 def count_points(reconstruction: Reconstruction) -> int:

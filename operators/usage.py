@@ -21,8 +21,15 @@ class Parser(ArgumentParser):
 
 
 def path(text: str) -> Path:
-    """Read a file's or folder's name."""
-    return Path(text).expanduser().absolute()
+    """Read a file's or folder's name.
+
+    Raises:
+        UsageError: It is relative to a working folder that has been deleted.
+    """
+    try:
+        return Path(text).expanduser().absolute()
+    except FileNotFoundError as error:
+        raise UsageError(f"The working folder has been deleted, so {text} cannot be found: name it in full") from error
 
 
 def positive(text: str) -> int:

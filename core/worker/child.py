@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any, Final
 
 from ..errors import WorkerError
+from ..temporary import OwnedFolder
 from .protocol import Command, Message, decode_message, encode
 from .runtime.processes import clean_environment, own_group
 
@@ -60,18 +61,25 @@ class Child:
         self.python = python
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         # The process may end without a chance to tidy up: what it and its libraries put aside is removed from here.
-        self._scratch = tempfile.TemporaryDirectory(prefix="image_to_scene_", ignore_cleanup_errors=True)
+        try:
+            self._scratch = OwnedFolder()
+        except OSError as error:
+            raise WorkerError(
+                f"The worker's folder for temporary files cannot be made ({error}): free disk space and try again."
+            ) from error
         # -I: nothing of the artist's own Python set-up; -u and utf8: what libraries say arrives at once and legibly.
         command = [str(python), "-I", "-u", "-X", "utf8", str(script)]
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         try:
-            self._process = subprocess.Popen(command, env=environment(self._scratch.name), **pipes, **own_group())
+            self._process = subprocess.Popen(command, env=environment(str(self._scratch.path)), **pipes, **own_group())
         except (OSError, ValueError) as error:
-            self._scratch.cleanup()
+            self._scratch.close()
             raise WorkerError(
                 f"The worker's Python {python} cannot be started ({getattr(error, 'strerror', None) or error}): "
                 "install the runtime, or name a Python that has torch, in the add-on's preferences."
             ) from error
+        self.heard = time.monotonic()
+        """When it last gave a sign of life."""
         self._commands: SimpleQueue[bytes] = SimpleQueue()
         self._received: SimpleQueue[Message | WorkerError | Ended] = SimpleQueue()
         logging = _thread(_keep_log, _pipe(self._process.stderr), self.log)
@@ -100,13 +108,16 @@ class Child:
     def _read(self, messages: IO[bytes], logging: threading.Thread) -> None:
         with messages:
             for line in iter(lambda: messages.readline(LONGEST_LINE), b""):
+                self.heard = time.monotonic()
+                if not line.strip():
+                    continue
                 try:
                     self._received.put(decode_message(line))
                 except WorkerError as error:
                     self._received.put(error)
         returncode = self._process.wait()
         self._commands.put(NO_MORE)
-        self._scratch.cleanup()
+        self._scratch.close()
         logging.join(0.5)  # its last words are the reason; a grandchild may hold that pipe open for longer
         self._received.put(Ended(returncode))
 

@@ -50,6 +50,9 @@ PYTHON_VARIABLE: Final = "IMAGE_TO_SCENE_PYTHON"
 CANCEL_SECONDS: Final = 0.8
 """How long a cancelled task may take to answer by itself; with a timer's tick on top it stays within a second."""
 
+SILENCE_SECONDS: Final = 10.0
+"""For how long a worker may give no sign of life before it is said: a library may hold the interpreter's lock."""
+
 _REMEDY: Final = f"install it, or name a Python that has torch, in the add-on's preferences or in {PYTHON_VARIABLE}"
 _CRASHES: Final = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT", "SIGFPE"})
 _WINDOWS_CRASH: Final = 0xC0000000  # exit codes from here on are exceptions, access violations for example
@@ -72,6 +75,7 @@ class Worker:
         self._pending: Task | None = None
         self._last = 0
         self._deadline: float | None = None
+        self._asked = 0.0
         self._is_unheard = False
         self._log: deque[str] = deque()
 
@@ -84,6 +88,14 @@ class Worker:
     def is_busy(self) -> bool:
         """Whether a task is not answered yet."""
         return self._pending is not None
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds a busy worker gave no sign of life, once that is unusually long; else 0."""
+        if self._child is None or self._pending is None:
+            return 0.0
+        seconds = time.monotonic() - max(self._child.heard, self._asked)
+        return seconds if seconds >= SILENCE_SECONDS else 0.0
 
     @property
     def pid(self) -> int | None:
@@ -134,6 +146,7 @@ class Worker:
         task = make(self._last)
         self._send(task)
         self._pending, self._is_unheard = task, is_reused
+        self._asked = time.monotonic()
         return self._last
 
     def _send(self, task: Task) -> None:

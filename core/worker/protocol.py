@@ -5,7 +5,8 @@ updated under a running worker says so instead of guessing. Whatever arrives is 
 type hints: missing, surplus and misshapen values are a `WorkerError` that names them.
 
 The laws: `ready` comes first and once; every task ends in exactly one `result` or `error`; an answer of request 0
-belongs to a line that named no request.
+belongs to a line that named no request. Empty lines are no messages but signs of life: the worker writes one every few
+seconds, whatever it computes.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ import importlib
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from queue import SimpleQueue
@@ -57,6 +59,9 @@ class Session(Protocol):
     def reconstruct(self, request: Request, progress: OnProgress) -> tuple[Reconstruction, ...]:
         """One reconstruction per set of views that share a world."""
 
+
+BEAT: Final = 2.0
+"""Seconds between two empty lines, the worker's signs of life while it computes."""
 
 Send = Callable[[Message], None]
 OpenSession = Callable[[], Session]
@@ -185,15 +190,18 @@ def serve(open_session: OpenSession = open_session) -> None:
     commands, messages = take_channels()
     writing = threading.Lock()
 
-    def send(message: Message) -> None:
-        line = encode(message)
+    def write(line: bytes) -> None:
         with writing:
             messages.write(line)
             messages.flush()
 
+    def send(message: Message) -> None:
+        write(encode(message))
+
     send(ReadyMessage(sys.executable, os.getpid(), package_versions()))
     server = Server(send, open_session)
     threading.Thread(target=_read_commands, args=(commands, server, send), daemon=True).start()
+    threading.Thread(target=_beat, args=(write,), daemon=True).start()
     server.run()
     os._exit(0)  # what torch and its libraries do at a regular exit is neither needed nor always brief
 
@@ -237,6 +245,14 @@ def _read_commands(commands: BinaryIO, server: Server, send: Send) -> None:
     # The other end is gone. The main thread may be deep in a computation: nothing less than this ends it now. (torch
     # lets go of the interpreter's lock while it computes; a library that does not would delay this until it returns.)
     os._exit(0)
+
+
+def _beat(write: Callable[[bytes], None]) -> None:
+    """Show that the process is alive: torch lets go of the interpreter's lock while it computes."""
+    with suppress(OSError):  # the other end is gone
+        while True:
+            time.sleep(BEAT)
+            write(b"\n")
 
 
 def _is_own(module: str | None) -> bool:

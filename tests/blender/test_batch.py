@@ -16,7 +16,7 @@ import pytest
 
 from image_to_scene.core import types
 from image_to_scene.core.storage import load
-from image_to_scene.operators import arguments, command, input_arguments, usage
+from image_to_scene.operators import arguments, input_arguments, usage
 from image_to_scene.operators.inputs import clips
 from image_to_scene.operators.scene.glb import read_glb
 
@@ -177,6 +177,26 @@ def test_bad_input_has_a_sentence_and_a_code_and_leaves_no_file(batch, folder, f
     assert (folder / "place.glb").read_bytes() == b"from yesterday"
 
 
+def test_the_scene_with_the_cameras_is_never_replaced(batch, folder):
+    shot = folder / "shot.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(shot), copy=True)
+    content = shot.read_bytes()
+    (folder / "link.blend").hardlink_to(shot)
+    for output in ("shot.blend", "link.blend"):
+        done = batch("--cameras", "shot.blend", "--output", output)
+        assert done.returncode == 8, done.stderr
+        assert "is an input" in summary_of(done)["error"]
+    assert shot.read_bytes() == content
+    assert names(folder) == ["link.blend", "shot.blend"]
+
+
+def test_a_folder_for_the_reconstruction_that_holds_photos_is_refused_before_any_work(batch, folder, pictures):
+    done = batch("--output", "place.glb", "--save-reconstruction", pictures[0].parent)
+    assert done.returncode == 8
+    assert "Starting" not in done.stderr
+    assert names(folder) == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that asks a process to end")
 def test_an_interrupted_run_leaves_nothing(folder, pictures, tiny_checkpoint):
     words = ["--images", *pictures, "--model", tiny_checkpoint, "--output", "place.glb"]
@@ -309,17 +329,6 @@ def test_wrong_arguments_say_what_is_wrong(tmp_path, words, sentence):
     touch(tmp_path, "a.png")
     with pytest.raises(usage.UsageError, match=re.escape(sentence)):
         items(tmp_path, "a.png", *words)
-
-
-def test_a_blend_that_cannot_be_written_leaves_nothing(folder, make_reconstruction):
-    from image_to_scene.core.errors import StorageError
-    from image_to_scene.operators.scene import BuildOptions, build
-
-    built = build(make_reconstruction(), BuildOptions(), bpy.context.scene)
-    (folder / "place.blend").mkdir()
-    with pytest.raises(StorageError, match=r"place\.blend"):
-        command.write([built], folder / "place.blend")
-    assert names(folder) == ["place.blend"]
 
 
 @pytest.fixture

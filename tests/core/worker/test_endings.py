@@ -89,6 +89,27 @@ def test_a_process_that_ends_itself_is_one_error_and_the_next_run_works(runner, 
     assert isinstance(runner.run("empty")[-1], ResultMessage)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no processes")
+def test_a_worker_that_is_stopped_is_named_and_one_that_computes_is_not(runner, monkeypatch):
+    monkeypatch.setattr("image_to_scene.core.worker.client.SILENCE_SECONDS", 4.0)
+    number = runner.submit("sleep")
+    runner.until_hanging()
+    busy = time.monotonic() + 6
+    while time.monotonic() < busy:
+        assert runner.worker.silence == 0.0
+        time.sleep(0.05)
+    os.kill(runner.worker.pid, signal.SIGSTOP)
+    time.sleep(5)
+    assert runner.worker.silence >= 4.0
+    assert runner.worker.is_busy
+    os.kill(runner.worker.pid, signal.SIGCONT)
+    time.sleep(2.5)
+    assert runner.worker.silence == 0.0
+    os.kill(runner.worker.pid, signal.SIGSTOP)
+    runner.worker.cancel()
+    assert runner.until_answer(number)[-1].kind == "CancelledError"
+
+
 def test_a_process_that_is_killed_between_runs_is_replaced(runner, until_gone):
     runner.run("empty")
     pid = runner.worker.pid
