@@ -11,9 +11,10 @@ from .imaging.preparation import PreparedView
 from .types import FloatArray, IntrinsicsOrigin, Request, View
 
 CONTRADICTED = (
-    "{}: the metadata states a field of view of {}, the network sees {}. The metadata is used: switch off Lens from "
-    "EXIF (--ignore-exif) if it is wrong, for example after a crop that did not update it."
+    "The field of view in the metadata is far from what the network sees: {}. The metadata is used: switch off Lens "
+    "from EXIF (--ignore-exif) if it is wrong, for example after a crop that did not update it."
 )
+ANGLES = "{} has {:.0f}° (the network sees {:.0f}°)"
 UNSURE_UP = (
     "The gimbal angles in the images' metadata contradict the cameras that were found: up is not taken from them, "
     "level the result by its floor or by hand."
@@ -80,25 +81,20 @@ def _contradictions(
     origins: Sequence[IntrinsicsOrigin],
 ) -> list[str]:
     """Say in one sentence which measured lenses are used though the network sees quite different ones."""
-    names, angles = [], []
+    found = []
     for view, seen, guess, origin in zip(views, prepared, predicted, origins, strict=True):
         exif = seen.exif_image_from_camera
         if origin != "exif" or guess is None or exif is None:
             continue
         if abs(np.log(mean_focal_length(exif) / mean_focal_length(guess))) > np.log(CONTRADICTS):
-            names.append(view.path.name)
-            side = max(seen.pixels.shape[:2])
-            angles.append([np.degrees(2.0 * np.arctan(0.5 * side / mean_focal_length(K))) for K in (exif, guess)])
-    return [CONTRADICTED.format(_named(names), *map(_range, np.transpose(angles)))] if names else []
+            half = 0.5 * max(seen.pixels.shape[:2])
+            angles = [np.degrees(2.0 * np.arctan(half / mean_focal_length(K))) for K in (exif, guess)]
+            found.append(ANGLES.format(view.path.name, *angles))
+    return [CONTRADICTED.format(_named(found))] if found else []
 
 
 def _named(names: Sequence[str]) -> str:
-    """Name some files and count the others."""
+    """Name some files, with what is said of them, and count the others."""
     unique = list(dict.fromkeys(names))
     more = len(unique) - NAMED
     return ", ".join(unique) if more <= 0 else f"{', '.join(unique[:NAMED])} and {more} more"
-
-
-def _range(degrees: FloatArray) -> str:
-    low, high = round(float(degrees.min())), round(float(degrees.max()))
-    return f"{low}°" if low == high else f"{low} to {high}°"

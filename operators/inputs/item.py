@@ -34,7 +34,7 @@ MASK_KINDS: Final = (
     ("MASK", "Mask", "What lies outside the splines of a mask of this file is left out"),
 )
 LENS_KINDS: Final = (
-    ("AUTO", "Automatic", "As the picture's EXIF data tells, else as the network guesses"),
+    ("AUTO", "Automatic", "As the photo's metadata states, unless Lens from EXIF is off, else as the network guesses"),
     ("CAMERA", "Camera", "The lens of a camera of this file; its place does not matter"),
     ("FSPY", "fSpy File", "The lens that fSpy found, from its project file"),
     ("FOCAL", "Focal Length", "A focal length in millimetres, with the sensor's width"),

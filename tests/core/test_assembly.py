@@ -19,7 +19,7 @@ from image_to_scene.core.errors import CameraError
 from image_to_scene.core.geometry.cameras import intrinsics_from_field_of_view, invert_rigid, unproject
 from image_to_scene.core.geometry.rays import rays_from_cameras
 from image_to_scene.core.imaging.preparation import PreparedView
-from image_to_scene.core.measured import CONTRADICTED, UNSURE_UP
+from image_to_scene.core.measured import ANGLES, CONTRADICTED, UNSURE_UP
 from image_to_scene.core.types import Prediction, Request, View, ViewPrediction
 
 W, H = 42, 28
@@ -333,7 +333,7 @@ def test_a_measured_lens_is_used_whatever_the_network_sees(ratio):
     assert result.views[0].intrinsics_origin == "exif"
     np.testing.assert_allclose(result.views[0].image_from_camera, exif)
     angles = [2 * np.degrees(np.arctan(W / (k[0, 0] + k[1, 1]))) for k in (exif, K)]
-    sentence = CONTRADICTED.format("photo 0.png", *(f"{angle:.0f}°" for angle in angles))
+    sentence = CONTRADICTED.format(ANGLES.format("photo 0.png", *angles))
     assert result.facts["warnings"] == ([] if ratio == 1.2 else [sentence])
     ignored = assemble(request(1, exif_lens=False), prepared(1, None, exif), path, prediction)
     assert (ignored.views[0].intrinsics_origin, ignored.facts["warnings"]) == ("model", [])
@@ -346,8 +346,8 @@ def test_many_contradictions_are_one_sentence():
     ]
     result = assemble(request(5), views, [Path("a")] * 5, predicted(cameras(5), depths(5)))
     (sentence,) = result.facts["warnings"]
-    assert sentence.startswith("photo 0.png, photo 1.png, photo 2.png and 2 more: ")
-    assert "12 to 29°" in sentence and "--ignore-exif" in sentence and "Lens from EXIF" in sentence
+    assert "photo 2.png has 17° (the network sees 75°) and 2 more." in sentence
+    assert "--ignore-exif" in sentence and "Lens from EXIF" in sentence
 
 
 def test_notes_of_the_metadata_are_told_once_and_not_of_a_given_lens():
