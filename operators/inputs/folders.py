@@ -124,9 +124,9 @@ def warnings_of(passed: Iterable[Passed]) -> list[str]:
 def _look_into(folder: Path) -> tuple[list[Path], list[Passed]]:
     try:
         inside = sorted(folder.iterdir(), key=natural)
+        causes = {path: _cause(path) for path in inside if not _is_silent(path)}
     except OSError as error:
         raise ImageError(f'The folder "{folder}" cannot be read ({error.strerror}): choose another.') from error
-    causes = {path: _cause(path) for path in inside if not _is_silent(path)}
     passed = [Passed(path, cause) for path, cause in causes.items() if cause is not None]
     files = [path for path, cause in causes.items() if cause is None]
     if not files:
