@@ -194,6 +194,7 @@ def save_shot(path, pictures):
     still, moving = new_camera("a still"), new_camera("b moving", lens=30.0)
     background = still.data.background_images.new()
     background.image = bpy.data.images.load(str(pictures[0]))
+    bpy.ops.mesh.primitive_cube_add(location=(2.0, 0.0, -6.0))  # an image of an empty scene would be left out
     for frame, x in ((10, 1.0), (20, 3.0)):
         moving.location.x = x
         moving.keyframe_insert("location", frame=frame)
