@@ -18,7 +18,7 @@ from ..core.errors import CancelledError, ImageToSceneError, InstallError
 from ..core.model.presets import megabytes
 from ..core.worker.client import find_python
 from ..core.worker.runtime import lockfile
-from ..core.worker.runtime.builds import BUILDS, size_of
+from ..core.worker.runtime.builds import BUILDS, backend_of, size_of
 from ..core.worker.runtime.check import Check
 from ..core.worker.runtime.installation import Installation, Removal, Source
 from ..core.worker.runtime.store import Runtime, Store
@@ -70,6 +70,7 @@ class Setup:
         if (runtime := self.runtime) is not None:
             facts = runtime.facts
             about = f"torch {facts['packages']['torch']}, {facts['device']}, {megabytes(facts['bytes'])}"
+            about += f"; unverified: {', '.join(facts['unverified'])}" if facts.get("unverified") else ""
             return f"Runtime: ready, {about}" + (", of an older version of the add-on" if self.is_outdated else "")
         return f"Runtime: {self.runtimes[0].problem}: repair it" if self.runtimes else "Runtime: not installed"
 
@@ -163,8 +164,11 @@ class _Installing(_Working):
         size = size_of(BUILDS[self.build])
         text = f"about {size.disk_text}" if self.wheels else size
         layout.label(text=f"Torch and its packages: {text}", icon="INFO", translate=False)
-        where = self.wheels or "the internet: pypi.org and pytorch.org"
+        where = bpy.path.abspath(self.wheels) if self.wheels else "the internet: pypi.org and pytorch.org"
         layout.label(text=f"From {where}", icon="IMPORT", translate=False)
+        if self.wheels or backend_of(BUILDS[self.build]):
+            layout.label(text="This torch may be unverified: its hash is not in the add-on's list.", icon="ERROR")
+            layout.label(text="Install it only if you trust where it comes from.", icon="BLANK1")
         layout.label(text="Only this add-on uses it. It can be removed in the preferences.", icon="BLANK1")
         if not self.wheels and not bpy.app.online_access and context.preferences:
             layout.label(text="Blender's online access is off", icon="ERROR")

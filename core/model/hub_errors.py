@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -56,6 +57,8 @@ def sentence_for(error: Exception, repository: str, endpoint: str, cache: Path) 
         return _answer_sentence(error.response.status_code, repository, host)
     if isinstance(error, FAILURES):
         return _connection_sentence(error, host)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return f"The disk of {cache} is full: free some of it, or let HF_HOME name a folder on another disk."
     return (
         f"The download could not be written to {cache} ({error}): free some of that disk and see that it may be "
         "written to, or let HF_HOME name another folder."

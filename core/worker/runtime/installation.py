@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
@@ -25,7 +26,10 @@ _NEVER: Final = ("--no-config", "--no-python-downloads", "--no-managed-python")
 _DEFECT: Final = "The installation met an error of the add-on: details are in the system console."
 
 _FAILURES: Final = (
-    (("No space left", "os error 28", "os error 112"), "The disk is full: free some space and install again"),
+    (
+        ("No space left", "quota exceeded", "os error 28", "os error 112", "os error 122"),
+        "The disk is full: free some space and install again",
+    ),
     (
         ("Hash mismatch", "hash mismatch", "hashes provided", "doesn't match the hash"),
         "A package is not the one that this add-on was made with, so nothing was kept: try another index or folder",
@@ -82,6 +86,7 @@ class Installation(threading.Thread):
         self._store, self._source, self._base, self._is_repair = store, source, base, is_repair
         self._uv_places, self._lock = uv_places, lock
         self._runner = Runner()
+        self._unverified: list[str] = []
         self._bytes = 0
         self._expected = size_of(source.build).disk * 1_000_000
         self._ended = threading.Event()
@@ -123,7 +128,8 @@ class Installation(threading.Thread):
         except ImageToSceneError as error:
             self.error = error
         except OSError as error:
-            reason = error.strerror or str(error)
+            is_full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+            reason = "the disk is full" if is_full else error.strerror or str(error)
             self.error = InstallError(f"{self._store.root} cannot be written ({reason}): free some disk space.")
         except Exception:  # the thread's boundary: a defect must not look like an installation
             log.exception(_DEFECT)
@@ -186,9 +192,14 @@ class Installation(threading.Thread):
         wanted.write_text(f"{torch}\n", encoding="utf-8")
         words = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "-c", fixed, "-o", chosen, wanted)
         self._uv(program, folder, "pip", "compile", "--python", python_in(folder), *words, *self._places())
-        known = {pin.name for pin in common}
         found = lockfile.read_pins(chosen.read_text(encoding="utf-8"))
-        return common + [pin for pin in found if pin.name not in known]
+        added = [pin for pin in found if pin.name not in {known.name for known in common}]
+        if foreign := [pin.name for pin in added if not pin.is_accelerated]:
+            raise InstallError(f"This torch asks for {foreign[0]}, which no known torch needs: take it from elsewhere.")
+        locked = {(pin.name, pin.version): pin for pin in pins}
+        added = [locked.get((pin.name, pin.version), pin) for pin in added]
+        self._unverified = [f"{pin.name} {pin.version}" for pin in added if (pin.name, pin.version) not in locked]
+        return common + added
 
     def _places(self) -> list[str | Path]:
         """Where uv may look for packages."""
@@ -220,6 +231,7 @@ class Installation(threading.Thread):
             "packages": dict(findings.packages),
             "device": findings.device,
             "bytes": size_on_disk(folder),
+            "unverified": former.facts.get("unverified", []) if former else self._unverified,
         }
         return self._store.finish(folder, facts)
 

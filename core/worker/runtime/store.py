@@ -28,7 +28,7 @@ class Runtime:
     folder: Path
     facts: Mapping[str, Any]
     """What was known when it was made: `fingerprint` of the lock, `base` (the Python it stands on), `python` (its
-    version), `build`, `packages` (versions), `bytes`, `device`."""
+    version), `build`, `packages` (versions), `bytes`, `device`, `unverified` (packages whose files are in no lock)."""
 
     @property
     def python(self) -> Path:
@@ -66,7 +66,7 @@ class Store:
     def begin(self) -> Path:
         """Make the folder for a new environment; two Blenders at once get two."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            self._make_root()
             while True:
                 folder = self.root / str(max((int(item.name) for item in self._folders()), default=0) + 1)
                 with suppress(FileExistsError):
@@ -77,6 +77,12 @@ class Store:
             raise InstallError(
                 f"The folder {self.root} cannot be written ({error.strerror or error}): free the disk or its rights."
             ) from error
+
+    def _make_root(self) -> None:
+        """Make the folder, for its owner alone, whatever the umask: what lies in it is run."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):  # a file system without rights
+            self.root.chmod(0o700)
 
     def keep_alive(self, folder: Path) -> None:
         """Say that an unfinished environment is being worked on, so that nobody sweeps it away."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -204,6 +205,53 @@ def test_a_changed_file_of_the_index_is_refused(store, install, index, packages,
     job = install(wheels=None, build="index")
     assert "not the one that this add-on was made with" in str(job.error)
     assert store.current() is None
+
+
+def test_a_torch_that_is_not_in_the_lock_is_named(store, install, packages):
+    assert install().runtime.facts["unverified"] == ["torch 2.13.0+cpu"]
+    assert install(wheels=packages / "index").runtime.facts["unverified"] == []
+    assert install(is_repair=True).runtime.facts["unverified"] == []
+
+
+def test_a_torch_of_the_locks_version_has_the_locks_hash(store, install, packages, tmp_path):
+    wheels = Path(shutil.copytree(packages / "index", tmp_path / "wheels"))
+    write_wheel(wheels, "torch", "torch", "2.13.0", "__version__ = 'another'")
+    assert "not the one that this add-on was made with" in str(install(wheels=wheels).error)
+    assert store.current() is None
+
+
+def test_a_torch_brings_no_package_that_torch_has_nothing_to_do_with(store, install, packages, tmp_path, monkeypatch):
+    wheels = Path(shutil.copytree(packages / "wheels", tmp_path / "wheels"))
+    write_wheel(wheels, "evil", "evil", "1.0", "")
+    torch = write_wheel(wheels, "torch", "torch", "2.13.0+cpu", "")
+    with zipfile.ZipFile(torch) as content:
+        files = {name: content.read(name) for name in content.namelist()}
+    with zipfile.ZipFile(torch, "w") as content:
+        for name, data in files.items():
+            content.writestr(name, data.replace(b"Requires-Dist: numpy", b"Requires-Dist: evil"))
+    assert "asks for evil" in str(install(wheels=wheels).error)
+    assert store.current() is None
+
+
+def test_nothing_is_built_from_source(install, tmp_path, packages):
+    wheels = Path(shutil.copytree(packages / "wheels", tmp_path / "wheels"))
+    next(wheels.glob("torch-*.whl")).unlink()
+    source, marker = tmp_path / "torch-2.13.0", tmp_path / "ran"
+    source.mkdir()
+    (source / "setup.py").write_text(f"open({str(marker)!r}, 'w')")
+    shutil.make_archive(str(wheels / source.name), "gztar", tmp_path, source.name)
+    assert isinstance(install(wheels=wheels).error, InstallError)
+    assert not marker.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+def test_environments_are_their_owners_alone_whatever_the_umask(store):
+    former = os.umask(0)
+    try:
+        store.begin()
+    finally:
+        os.umask(former)
+    assert store.root.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_wheel_that_was_cut_off_is_one_sentence(store, install, packages, tmp_path):

@@ -117,7 +117,7 @@ def test_no_name_and_no_home_is_left_in_a_report(user, is_elsewhere):
 
 def test_a_report_keeps_what_only_looks_like_a_name():
     assert masked("torch 2.13 at /opt/torch", Path("/root"), "to") == "torch 2.13 at /opt/torch"
-    assert masked("/rooted/root", Path("/root"), "") == "/rooted/root"
+    assert masked("/opt/rooted/root", Path("/root"), "") == "/opt/rooted/root"
 
 
 def test_the_check_names_what_a_python_lacks(tmp_path):
