@@ -42,6 +42,15 @@ def test_the_lock_has_all_that_the_runtime_requires_with_hashes_and_reads_back()
     assert lockfile.write_pins(locked()).split() == lockfile.LOCK.read_text().split()
 
 
+def test_every_line_of_the_lock_is_an_exact_version_with_sha256_hashes_from_the_index_itself():
+    for pin in locked():
+        first, *hashes = (line.removesuffix("\\").strip() for line in pin.text.splitlines())
+        assert first.startswith(f"{pin.name}=={pin.version}") and "@" not in first, first
+        assert all(re.fullmatch("--hash=sha256:[0-9a-f]{64}", line) for line in hashes), pin.name
+    text = lockfile.LOCK.read_text()
+    assert not re.search(r"^\s*(-e|--(?!hash=)|git\+|https?:)", text, re.MULTILINE)
+
+
 def test_only_what_belongs_to_torch_differs_from_build_to_build():
     others = {pin.name for pin in locked() if not pin.is_accelerated}
     assert {pin.name for pin in required()} - others == {"torch"}
