@@ -132,9 +132,15 @@ def test_a_truncated_file_is_named(folder):
         ("{}", "fit no known model"),
         ('{"config": {"backbone": {}}}', "part 'backbone'"),
         (
-            '{"config": {"backbone": {"embed_dim": 64, "depth": 8, "num_heads": 2, "out_layers": [1]}}}',
+            '{"config": {"backbone": {"embed_dim": 64, "depth": 8, "num_heads": 2, "out_layers": [1, 3, 5, 7]}}}',
             "no part 'head'",
         ),
+        (
+            '{"config": {"backbone": {"embed_dim": 64, "depth": 8, "num_heads": 2, "out_layers": [1]}}}',
+            "out_layers of backbone",
+        ),
+        ("[" * 100_000, "nested"),
+        ('{"config": {"resolution": 1' + "0" * 5000 + "}}", "5001 digits"),
         ('{"config": {"backbone": {}, "surprise": 1}}', "unknown part 'surprise'"),
     ],
 )
