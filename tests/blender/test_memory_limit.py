@@ -1,5 +1,7 @@
 """A build under a limit of memory ends, in a sentence and with nothing left of it."""
 
+import sys
+
 import bpy
 import pytest
 
@@ -20,7 +22,7 @@ def test_memory_that_runs_out_while_building_leaves_nothing(make_reconstruction,
     def fail(*_arguments):
         raise MemoryError
 
-    monkeypatch.setattr("image_to_scene.operators.scene.build.new_cloud_of", fail)
+    monkeypatch.setattr(sys.modules["image_to_scene.operators.scene.build"], "new_cloud_of", fail)
     with pytest.raises(MemoryError):
         build(make_reconstruction(), BuildOptions(), bpy.context.scene)
     assert not bpy.data.images
