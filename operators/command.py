@@ -33,14 +33,11 @@ from .scene.clips import scene_rate
 from .session import Run, count_points, session
 from .targets import opened_files, view_files
 from .usage import UsageError
-from .work import Order, work
+from .work import MEMORY, Order, work
 
 log = logging.getLogger(__name__)
 
 DEFECT: Final = "Image to Scene met an error of its own: please report it with the lines above."
-MEMORY: Final = (
-    "Memory ran out: use fewer images or a lower resolution, build fewer parts with --build, or raise the memory limit."
-)
 COMMAND: Final = "image_to_scene"
 TICK: Final = 0.05
 """Seconds between two looks at the worker."""

@@ -33,6 +33,7 @@ SEVERAL: Final = (
     "This model does not relate pictures: the first one's reconstruction is in the old one's place, the others are new."
 )
 DEFECT: Final = "Image to Scene met an error of its own: details are in the system console."
+MEMORY: Final = "Memory ran out: build fewer parts, use fewer images or a lower resolution, or raise the memory limit."
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,9 @@ class SteppedOperator:
             self.report({"INFO"}, str(error))  # type: ignore[attr-defined]
         except ImageToSceneError as error:
             self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+        except MemoryError:
+            log.debug(MEMORY, exc_info=True)
+            self.report({"ERROR"}, MEMORY)  # type: ignore[attr-defined]
         except Exception:  # the process boundary: a defect of ours must not take Blender's event loop along
             log.exception(DEFECT)
             self.report({"ERROR"}, DEFECT)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from typing import Any
 
 import bpy
 
-from ...core.errors import CancelledError
+from ...core.errors import CancelledError, OutOfMemoryError
 from ...core.geometry.cameras import check_lens, check_rigid, transform_intrinsics
 from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
 from ...core.geometry.ranks import ConfidenceRanks
@@ -31,6 +31,8 @@ from .transaction import LostError, Shelf, data_blocks
 from .tuning import Tuning, add_controls, tune_clouds, tune_meshes, what_is_given
 
 STAGE = "Building"
+ATTEMPTS = 10
+"""How often a build begins again where undo, or a lack of memory, took what it had made."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,19 @@ def build_steps(plans: Sequence[Plan], shelf: Shelf) -> BuildSteps:
     Raises:
         CameraError: A camera is not rigid, or its intrinsics are not those of a pinhole camera.
         CancelledError: The scene, or a root to build on, was deleted in between.
+        OutOfMemoryError: What was made was gone again every time.
     """
     for plan in plans:
         _check_cameras(plan.reconstruction)
-    while True:
+    for _ in range(ATTEMPTS):
         try:
             return (yield from _build(plans, shelf))
         except LostError:
             shelf.clear()
+    raise OutOfMemoryError(
+        f"The build lost what it had made {ATTEMPTS} times: do not undo while it builds; if nothing was undone, memory "
+        "ran out, so build fewer parts or use fewer images."
+    )
 
 
 def _check_cameras(reconstruction: Reconstruction) -> None:

@@ -52,6 +52,31 @@ def test_the_code_is_the_same_and_the_line_is_one(tmp_path, line, told):
 
 
 @posix
+def test_a_relative_name_in_a_deleted_folder_is_a_wrong_argument(tmp_path):
+    done = shell('mkdir gone; cd gone; rmdir ../gone; "$@" --cameras shot.json', tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "has been deleted" in json.loads(done.stdout)["error"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked up in /proc")
+def test_a_worker_that_is_stopped_is_named_and_a_signal_still_ends_the_run(tmp_path, pictures, tiny_checkpoint):
+    words = ["--images", *pictures, "--model", tiny_checkpoint, "--output", tmp_path / "place.glb"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, ROOT / "batch.py", *words], **pipes) as process:
+        assert any("Starting" in line for line in process.stderr)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGSTOP)
+        assert any("has not answered for 10 seconds" in line for line in process.stderr)
+        process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        out, log = process.communicate(timeout=30)
+    assert time.monotonic() - started < 5
+    assert process.returncode == 130, log
+    assert json.loads(out)["kind"] == "CancelledError"
+
+
+@posix
 def test_a_second_signal_changes_nothing_and_a_stuck_run_is_ended(tmp_path):
     script = f"""
 import runpy, sys, time

@@ -342,7 +342,7 @@ def test_opening_a_file_ends_the_run(ready):
 
 def test_disabling_the_add_on_ends_the_run_and_it_can_be_enabled_again(ready):
     run = started(ready)
-    pid, scratch, ends = process(), Path(session._scratch.name), []
+    pid, scratch, ends = process(), Path(session._scratch.path), []
     run.at_end.callback(ends.append, 1)
     image_to_scene.unregister()
     try:
@@ -369,7 +369,7 @@ def test_a_failed_run_leaves_no_folder(ready, tmp_path):
     with pytest.raises(RuntimeError):
         bpy.ops.image_to_scene.reconstruct()
     kept = set(session._results.values())
-    assert set(Path(session._scratch.name).iterdir()) <= {folder.parent for folder in kept}
+    assert set(Path(session._scratch.path).iterdir()) <= {folder.parent for folder in kept}
 
 
 def test_panels_draw_with_and_without_everything(ready):

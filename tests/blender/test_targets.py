@@ -1,6 +1,9 @@
 """No result replaces an input, and all results of a run appear together or none does."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import bpy
@@ -8,6 +11,7 @@ import pytest
 
 from image_to_scene.core.errors import StorageError
 from image_to_scene.core.storage import load, save
+from image_to_scene.operators import command
 from image_to_scene.operators.scene import BuildOptions, build
 from image_to_scene.operators.session import session
 from image_to_scene.operators.targets import Targets
@@ -166,3 +170,30 @@ def test_saving_never_replaces_a_folder_that_is_used_otherwise(out, make_reconst
     with pytest.raises(RuntimeError, match="is in use"):
         bpy.ops.image_to_scene.save_reconstruction(filepath=str(out / "other"))
     assert bpy.ops.image_to_scene.save_reconstruction(filepath=str(out / "new")) == {"FINISHED"}
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root on Linux may mount a small disk")
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("this system lets no disk be mounted")
+    (disk / "ballast").write_bytes(bytes(60 * 1024))
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)  # images of it may still be open
+
+
+@pytest.mark.parametrize("name", ["place.glb", "place.blend"])
+def test_a_full_disk_is_called_that_and_keeps_what_was_there(full_disk, make_reconstruction, name):
+    reconstruction = make_reconstruction()
+    built = build(reconstruction, BuildOptions(), bpy.context.scene)
+    (full_disk / name).write_bytes(b"old")
+    with pytest.raises(StorageError, match="the disk is full"):
+        Targets(full_disk / name).write(
+            [reconstruction], lambda place: command.write([built], place), lambda: None, session.name_beside
+        )
+    assert names(full_disk) == ["ballast", name]
+    assert (full_disk / name).read_bytes() == b"old"

@@ -3,12 +3,16 @@
 A limit on the size of files is no full disk: through a memory map that one ends the process, which may be Blender.
 """
 
+import errno
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from image_to_scene.core.disk import FULL, write_problem
 
 SAVE = """
 import os, runpy, sys
@@ -63,3 +67,12 @@ def test_a_full_disk_is_one_sentence_wherever_the_room_ends(small_disk):
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 20  # pages that a whole one takes, so that each of its files was the one that failed
+
+
+def test_a_full_disk_is_named_whatever_blender_says_of_it(small_disk):
+    missing = FileNotFoundError(2, "No such file or directory")
+    assert write_problem(missing, small_disk / "a.glb") == "No such file or directory"
+    assert write_problem(OSError(errno.EDQUOT, "Quota"), small_disk / "a.glb") == FULL
+    with suppress(OSError):
+        (small_disk / "ballast").write_bytes(bytes(2 << 20))
+    assert write_problem(missing, small_disk / "deep" / "a.glb").startswith(FULL)

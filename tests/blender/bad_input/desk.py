@@ -203,7 +203,7 @@ class Desk:
         """Tell all that must stay: the file, the folder, and runs in the session's scratch folder."""
         found = digest.of_file() | digest.of_folder(self.folder)
         scratch = session._scratch
-        runs = [path.name for path in Path(scratch.name).glob("tmp*")] if scratch else []
+        runs = [path.name for path in scratch.path.glob("tmp*")] if scratch else []
         return found | {"runs": sorted(runs)}
 
 
