@@ -15,7 +15,6 @@ from ...core.errors import CancelledError
 from ...core.geometry.cameras import check_intrinsics, check_rigid
 from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
 from ...core.geometry.ranks import ConfidenceRanks
-from ...core.geometry.surfaces import grid_shape
 from ...core.names import readable
 from ...core.types import Progress, ReconstructedView, Reconstruction
 from .animation import build_clip_camera, show_at_frames
@@ -23,7 +22,7 @@ from .cameras import build_camera
 from .clips import Clip, clips_of, scene_rate
 from .collection import Place, describe_on, in_root_frame, new_collection, new_root, place_of
 from .materials import point_material
-from .mesh import GridMeshes, build_mesh
+from .mesh import build_mesh, new_mesh_of
 from .pictures import Picture, load_picture
 from .point_cloud import build_cloud, new_cloud_of
 from .replacement import PART_KEY, mark_made, mark_part, parts_of, replace_parts
@@ -185,7 +184,7 @@ def _slices(part: _Part, shelf: Shelf) -> Generator[None, None, None]:
         part.ranks.add(view.confidence)
         yield
     part.points, part.clip, part.size = sum(item.known for item in extents), clip_range(extents), scene_size(extents)
-    radius, grids = point_radius(extents), GridMeshes()
+    radius = point_radius(extents)
     yield
     for index in range(len(part.views)):
         with shelf.slice():
@@ -198,7 +197,7 @@ def _slices(part: _Part, shelf: Shelf) -> Generator[None, None, None]:
             yield
         if options.meshes:
             with shelf.slice():
-                part.meshes.append(grids.new_of(part.views[index], rank).session_uid)
+                part.meshes.append(new_mesh_of(part.views[index], rank).session_uid)
             yield
 
 
@@ -282,5 +281,5 @@ def _meshes(
         mark_part(build_mesh(picture, there[mesh], place), f"mesh {index}")
         for index, (picture, mesh) in enumerate(zip(pictures, part.meshes, strict=True))
     )
-    tune_meshes(meshes, [grid_shape(view) for view in part.views], place.root)
+    tune_meshes(meshes, part.views, place.root)
     return meshes
