@@ -258,7 +258,7 @@ def compare_exports(views: Sequence[ReconstructedView], folder: Path, rounds: in
     works = {"theirs": theirs, "ours": lambda: export_glb(root, folder / "ours.glb")}
     alternate(works, 1)  # what both do once, such as to decode photos
     seconds = alternate(works, rounds)
-    millions = sum(len(item.data.polygons) for item in root.children_recursive if item.type == "MESH") / 1e6
+    millions = sum(len(item.data.vertices) for item in root.children_recursive if item.type == "MESH") / 1e6
     ours = median(seconds["ours"])
     say(f"\n.glb of {len(views)} textured meshes, {millions:.2f} million faces: {ours:.2f} s, {ours / millions:.2f} s ")
     say(f"  a million faces, {ratio(seconds['ours'], seconds['theirs'])}× Blender's own exporter")

@@ -35,6 +35,7 @@ def new_mesh(name: str, surface: GridSurface) -> bpy.types.Mesh:
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(surface.vertices))
     fill_positions(mesh, surface.vertices)
+    mesh.uv_layers.new(name=UV)  # empty, as there are no corners yet: it says which one is to be shown
     mesh.attributes.new(GRID_INDEX, "INT", "POINT")
     fill(mesh, GRID_INDEX, surface.grid_index)
     fill_measures(mesh, surface.measures)

@@ -136,9 +136,7 @@ def add_controls(place: Place, tuning: Tuning, given: AbstractSet[str], soft_lim
             del item[name]
 
 
-def tune_meshes(
-    meshes: Sequence[bpy.types.Object], views: Sequence[ReconstructedView], root: bpy.types.Object
-) -> None:
+def tune_meshes(meshes: Sequence[bpy.types.Object], views: Sequence[ReconstructedView], root: bpy.types.Object) -> None:
     """Put the modifier on the meshes of views, driven by the settings: it makes the faces and cuts them."""
     for item, view in zip(meshes, views, strict=True):
         modifier = _add(item, mesh_group(), root)

@@ -149,7 +149,7 @@ def test_unknown_depth_leaves_a_hole(make_view):
 def test_faces_are_made_by_the_modifier_and_take_no_room_in_the_file(make_view):
     """Edges, faces and texture coordinates are 84 bytes per vertex; the rest is 12 for its place and 4 a measure."""
     (item,) = build_meshes(make_view()).meshes
-    assert (len(item.data.polygons), len(item.data.edges), len(item.data.uv_layers)) == (0, 0, 0)
+    assert (len(item.data.polygons), len(item.data.edges), len(item.data.loops)) == (0, 0, 0)
     assert len(shown(item).polygons) == 25 * 17
 
 
