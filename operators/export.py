@@ -43,8 +43,8 @@ class IMAGETOSCENE_OT_export_gltf(bpy.types.Operator):
         root = active_root(context)
         path = Path(bpy.path.abspath(self.filepath)).with_suffix(".glb")
         try:
-            if root is not None:
-                export_glb(root, path)
+            for warning in export_glb(root, path) if root is not None else ():
+                self.report({"WARNING"}, warning)
         except ImageToSceneError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
