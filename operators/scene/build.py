@@ -21,6 +21,7 @@ from .animation import build_clip_camera, show_at_frames
 from .cameras import build_camera
 from .clips import Clip, clips_of, scene_rate
 from .collection import Place, describe_on, in_root_frame, new_collection, new_root, place_of
+from .file_size import blend_size, size_warning
 from .materials import point_material
 from .mesh import build_mesh, new_mesh_of
 from .pictures import Picture, load_picture
@@ -215,6 +216,7 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
     place = _place(part, scene, there)
     earlier = parts_of(place.root)
     given = what_is_given(part.views, points=options.point_cloud, meshes=options.meshes)
+    part.warnings += _size_warning(part, len(given & {"confidence", "sky", "mask"}))
     add_controls(place, options.tuning, given, {"confidence": part.ranks.at(0.99), "max_distance": part.size})
     pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
     clips = clips_of(part.views, options.clip_start, scene_rate(scene))
@@ -235,6 +237,16 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
         earlier, {item[PART_KEY]: item for item in (*built.cameras, *built.clouds, *built.meshes)}, place.root
     )
     return built
+
+
+def _size_warning(part: _Part, optional: int) -> list[str]:
+    """Warn of a large .blend; `optional` counts what the model or masks told of pixels."""
+    options = part.plan.options
+    sizes = [view.depth.shape[::-1] for view in part.views]
+    parts = {"points": options.point_cloud, "meshes": options.meshes}
+    measures = 2 + optional + any(view.confidence is not None for view in part.views)
+    warning = size_warning(blend_size(sizes, cameras=options.cameras, measures=measures, **parts), **parts)
+    return [warning] if warning else []
 
 
 def _place(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) -> Place:
