@@ -242,7 +242,7 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
 def _size_warning(part: _Part, optional: int) -> list[str]:
     """Warn of a large .blend; `optional` counts what the model or masks told of pixels."""
     options = part.plan.options
-    sizes = [view.depth.shape[::-1] for view in part.views]
+    sizes = [(view.depth.shape[1], view.depth.shape[0]) for view in part.views]
     parts = {"points": options.point_cloud, "meshes": options.meshes}
     measures = 2 + optional + any(view.confidence is not None for view in part.views)
     warning = size_warning(blend_size(sizes, cameras=options.cameras, measures=measures, **parts), **parts)

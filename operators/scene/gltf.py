@@ -74,7 +74,7 @@ def export_glb(root: bpy.types.Object, path: str | Path) -> tuple[str, ...]:
 
 def _export(root: bpy.types.Object, path: Path) -> tuple[str, ...]:
     with temporary_data(), window_kept(), tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-        artists = next(iter(root.users_scene), bpy.context.scene)
+        artists: Any = next(iter(root.users_scene), bpy.context.scene)
         scene = bpy.data.scenes.new(root.name)
         scene.frame_set(artists.frame_current, subframe=artists.frame_subframe)
         with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
