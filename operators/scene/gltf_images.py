@@ -61,7 +61,7 @@ def _converted(image: Any, folder: Path) -> Any:
     if copy.size[0] == 0:  # asked for, the image is read, which sets its format
         return image
     copy.file_format = "JPEG"
-    copy.save(filepath=str(path), quality=QUALITY, save_copy=True)
+    copy.save(filepath=str(path), quality=QUALITY)
     loaded = bpy.data.images.load(str(path))
     loaded.pack()
     return loaded

@@ -353,8 +353,9 @@ def test_a_rotated_pictures_copy_is_what_is_embedded(make_view, save_picture, tm
     assert binary[start : start + part["byteLength"]] == content
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "OPEN_EXR", "JPEG"])
-def test_the_file_does_not_depend_on_the_images_format(make_view, tmp_path, validate, kind):
+def test_the_file_does_not_depend_on_the_images_format(make_view, tmp_path, validate, kind, packed):
     image = bpy.data.images.new("other", 48, 32, float_buffer=kind == "OPEN_EXR")
     source = tmp_path / f"photo.{kind.lower()}"
     image.filepath_raw, image.file_format = str(source), kind
@@ -362,6 +363,11 @@ def test_the_file_does_not_depend_on_the_images_format(make_view, tmp_path, vali
     bpy.data.images.remove(image)
     view = make_view("photo", texture=source, source=source)
     built = build(Reconstruction((view,)), BuildOptions(), bpy.context.scene)
+    content = source.read_bytes()
+    if packed:
+        (shown,) = (item for item in bpy.data.images if item.source == "FILE")
+        shown.pack()
+        source.unlink()
     path, document, binary = exported(built, tmp_path)
     (found,) = document["images"]
     assert found["mimeType"] == "image/jpeg"
@@ -372,7 +378,7 @@ def test_the_file_does_not_depend_on_the_images_format(make_view, tmp_path, vali
     if kind == "JPEG":
         part = document["bufferViews"][found["bufferView"]]
         start = part.get("byteOffset", 0)
-        assert binary[start : start + part["byteLength"]] == source.read_bytes()
+        assert binary[start : start + part["byteLength"]] == content
 
 
 def test_a_moving_camera_is_an_animation_in_seconds(built, tmp_path, validate):
