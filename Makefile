@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh clone: `make demo` and `make test`. Both may be run again at any time.
 #
 # Needed beforehand: Python 3.11 and the system libraries that the README lists for Blender as a Python module.
-# Used when present: Python 3.13 (tests on Blender 5.2) and npm (the Khronos glTF validator); tests say what they skip.
+# Used when present: Python 3.13 (tests on Blender 5.3) and npm (the Khronos glTF validator); tests say what they skip.
 
 PYTHON ?= python3.11
 PYTHON313 ?= $(shell for python in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13); do \
@@ -12,12 +12,13 @@ SUITES ?= sid trixie
 PIP := -m pip install --quiet --disable-pip-version-check
 TEST := -m pytest -q
 
-.PHONY: demo test fuzz lint types test-core test-blender test-blender52 test-app test-benchmarks bench bench-accuracy wheels lock extension clean
+.PHONY: demo test fuzz lint types test-core test-blender test-blender53 test-app test-benchmarks bench bench-accuracy \
+  wheels lock extension clean
 
 demo: .venv/ready
 	$(BIN)/python demo/run.py
 
-test: lint types test-core test-blender test-blender52 test-benchmarks
+test: lint types test-core test-blender test-blender53 test-benchmarks
 
 # 1,330 mutated files with a fixed seed: each ends in a sentence, or in a result that its mutation explains. A test has
 # ten minutes, a mutated file half of one.
@@ -36,14 +37,24 @@ types: .venv/ready
 test-core: .venv/ready
 	$(BIN)/python $(TEST) tests/core tests/training
 
+# BPY=4.2.23, 5.2.3 and the like: the same on another release from PyPI, in an environment of its own under build/.
+ifeq ($(BPY),)
 test-blender: .venv/ready node_modules
 	$(BIN)/python $(TEST) tests/blender tests/app
+else
+BPY_VENV := build/bpy-$(BPY)
+test-blender: .venv/ready node_modules
+	test -x $(BPY_VENV)/bin/python || $(if $(filter 4.% 5.0.%,$(BPY)),$(PYTHON),$(PYTHON313)) -m venv $(BPY_VENV)
+	grep -v ^bpy requirements/blender53.txt > $(BPY_VENV)/requirements.txt
+	$(BPY_VENV)/bin/python $(PIP) bpy==$(BPY) "numpy<2.5" -r $(BPY_VENV)/requirements.txt
+	IMAGE_TO_SCENE_PYTHON=$(CURDIR)/$(BIN)/python $(BPY_VENV)/bin/python $(TEST) tests/blender
+endif
 
 ifeq ($(PYTHON313),)
-test-blender52:
-	@echo "skipped: tests on Blender 5.2 need Python 3.13, and none is on this machine"
+test-blender53:
+	@echo "skipped: tests on Blender 5.3 need Python 3.13, and none is on this machine"
 else
-test-blender52: .venv/ready .venv313/ready node_modules
+test-blender53: .venv/ready .venv313/ready node_modules
 	IMAGE_TO_SCENE_PYTHON=$(CURDIR)/$(BIN)/python .venv313/bin/python $(TEST) tests/blender
 endif
 
@@ -95,9 +106,9 @@ extension: .venv/ready
 	$(BIN)/python $(PIP) --no-deps --target .venv-accuracy -r requirements/accuracy.txt
 	touch $@
 
-.venv313/ready: requirements/blender52.txt
+.venv313/ready: requirements/blender53.txt
 	test -x .venv313/bin/python || $(PYTHON313) -m venv .venv313
-	.venv313/bin/python $(PIP) -r requirements/blender52.txt
+	.venv313/bin/python $(PIP) -r requirements/blender53.txt
 	touch $@
 
 node_modules: package.json package-lock.json

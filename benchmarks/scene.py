@@ -6,8 +6,7 @@ In one alternating run, by processor time:
 
 * what fills the arrays of meshes and point clouds against the floor, a plain numpy copy of the same bytes into memory
   that is new from the system, which takes most of its time (Blender's may be memory that was in use before: then below
-  1); topology, edges and other attributes apart. Views of one size share their topology: the second table is of views
-  that cannot, each with a hole of its own;
+  1); other attributes apart. The faces of meshes are made by their modifier, and count to the builds;
 * the builders against what add-ons commonly do with Python lists: `from_pydata`, then value after value (one view);
 * a whole build, photos, materials and geometry included, and a change of its tuning;
 * a .glb of the textured meshes against Blender's own exporter on the same meshes.
@@ -25,7 +24,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -49,15 +47,13 @@ VIEWS, WIDTH, HEIGHT = 8, 504, 336
 NOTHING = {"cameras": False, "point_cloud": False, "meshes": False}
 
 
-def make_view(seed: int, photo: Path, *, hole: bool = False) -> ReconstructedView:
-    """Make a view of hills with random confidence and colours; a hole is one pixel of unknown depth."""
+def make_view(seed: int, photo: Path) -> ReconstructedView:
+    """Make a view of hills with random confidence and colours."""
     chance = np.random.default_rng(seed)
     x, y = np.meshgrid(np.linspace(0, 6, WIDTH), np.linspace(0, 4, HEIGHT))
     camera = np.eye(4)
     camera[0, 3] = 0.3 * seed
     depth = (4.0 + np.sin(x + seed) * np.cos(y)).astype(np.float32)
-    if hole:
-        depth[HEIGHT // 2, seed] = np.nan
     return ReconstructedView(
         source=photo,
         texture=photo,
@@ -102,13 +98,12 @@ def timed(module: Any, **names: str) -> Iterator[dict[str, float]]:
 
 def build_meshes(surfaces: Sequence[GridSurface]) -> dict[str, float]:
     """Make meshes as `build` does; the seconds of its parts."""
-    grids, started = mesh.GridMeshes(), time.process_time()
-    names = {"fill_positions": "positions", "fill_corners": "corner vertices", "fill_uv": "texture coordinates"}
-    with timed(mesh, **names) as seconds:
+    started = time.process_time()
+    with timed(mesh, fill_positions="positions") as seconds:
         for surface in surfaces:
-            grids.new("mesh", surface)
+            mesh.new_mesh("mesh", surface)
     rest = time.process_time() - started - sum(seconds.values())
-    return dict(seconds) | {"topology, edges, attributes": rest}
+    return dict(seconds) | {"attributes": rest}
 
 
 def build_clouds(points: Sequence[PointCloud]) -> dict[str, float]:
@@ -129,17 +124,11 @@ def floor(arrays: Sequence[Any]) -> float:
     return time.process_time() - started
 
 
-def compare_with_floor(title: str, surfaces: Sequence[GridSurface], *, shared: bool, rounds: int) -> None:
+def compare_with_floor(surfaces: Sequence[GridSurface], rounds: int) -> None:
     """Print each part of making meshes beside the copy of the bytes that it writes."""
-    own = surfaces[:1] if shared else surfaces
-    corners = [surface.quads.reshape(-1) for surface in own]
-    written = {
-        "positions": [surface.vertices for surface in surfaces],
-        "corner vertices": corners,
-        "texture coordinates": [surface.uv[index] for surface, index in zip(own, corners, strict=True)],
-    }
+    written = {"positions": [surface.vertices for surface in surfaces]}
     parts = measure(lambda: build_meshes(surfaces), written, rounds)
-    print_parts(title, parts, sum(len(surface.quads) for surface in surfaces), "faces")
+    print_parts("meshes", parts, sum(len(surface.vertices) for surface in surfaces), "vertices")
 
 
 def compare_clouds_with_floor(points: Sequence[PointCloud], rounds: int) -> None:
@@ -258,7 +247,7 @@ def compare_exports(views: Sequence[ReconstructedView], folder: Path, rounds: in
     works = {"theirs": theirs, "ours": lambda: export_glb(root, folder / "ours.glb")}
     alternate(works, 1)  # what both do once, such as to decode photos
     seconds = alternate(works, rounds)
-    millions = sum(len(item.data.polygons) for item in root.children_recursive if item.type == "MESH") / 1e6
+    millions = sum(len(item.data.vertices) for item in root.children_recursive if item.type == "MESH") / 1e6
     ours = median(seconds["ours"])
     say(f"\n.glb of {len(views)} textured meshes, {millions:.2f} million faces: {ours:.2f} s, {ours / millions:.2f} s ")
     say(f"  a million faces, {ratio(seconds['ours'], seconds['theirs'])}× Blender's own exporter")
@@ -279,9 +268,7 @@ def main() -> None:
     views = [make_view(seed, photo) for seed, photo in enumerate(photos)]
     say(f"{facts('numpy')}, Blender {bpy.app.version_string}; {VIEWS} views of {WIDTH}×{HEIGHT}, processor time")
     surfaces, points = [grid_surface(view) for view in views], [point_cloud(view) for view in views]
-    torn = [grid_surface(replace(make_view(seed, photo, hole=True))) for seed, photo in enumerate(photos)]
-    compare_with_floor("meshes of one topology", surfaces, shared=True, rounds=rounds)
-    compare_with_floor("meshes each of its own topology", torn, shared=False, rounds=rounds)
+    compare_with_floor(surfaces, rounds)
     compare_clouds_with_floor(points, rounds)
     compare_with_lists(points[0], surfaces[0], min(rounds, 3))
     report_builds(views, rounds)

@@ -128,8 +128,12 @@ def run(arguments: Namespace) -> dict[str, Any]:
     order = Order(options, request, placement=placement_from(arguments))
     built = run_through(_stoppable(work(running, order, scene_of(bpy.context))))
     reconstructions = running.reconstructions()
-    saved = targets.write(reconstructions, lambda place: write(built, place), _commit, session.name_beside)
-    warnings = [*given.warnings, *running.warnings, *(text for item in built for text in item.warnings)]
+    unsaid: list[str] = []
+    saved = targets.write(
+        reconstructions, lambda place: unsaid.extend(write(built, place)), _commit, session.name_beside
+    )
+    in_scene = [text for item in built for text in item.warnings]
+    warnings = [*given.warnings, *running.warnings, *in_scene, *unsaid]
     for text in warnings:
         say(f"warning: {text}")
     return {
@@ -182,8 +186,8 @@ def new_file() -> None:
     scene_of(bpy.context).view_settings.view_transform = "Standard"  # type: ignore[union-attr]
 
 
-def write(built: Sequence[BuiltScene], output: Path) -> None:
-    """Write what was built.
+def write(built: Sequence[BuiltScene], output: Path) -> Sequence[str]:
+    """Write what was built; return sentences on what the format cannot express.
 
     Args:
         built: All of it goes into one file.
@@ -193,9 +197,9 @@ def write(built: Sequence[BuiltScene], output: Path) -> None:
         OSError, RuntimeError, StorageError: It cannot be written.
     """
     if output.suffix.lower() == ".glb":
-        export_glb(_common_root(built), output)
-    else:
-        _write_blend(built, output)
+        return export_glb(_common_root(built), output)
+    _write_blend(built, output)
+    return ()
 
 
 def inputs_from(arguments: Namespace) -> Inputs:
@@ -266,7 +270,7 @@ def _write_blend(built: Sequence[BuiltScene], output: Path) -> None:
     if cameras:
         match_render(scene_of(bpy.context), cameras[0])
     # The first save of a file also makes its paths relative.
-    bpy.ops.wm.save_as_mainfile(filepath=str(output), check_existing=False, relative_remap=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(output), check_existing=False, relative_remap=True, compress=True)
 
 
 def _facts(reconstructions: Sequence[Reconstruction]) -> dict[str, Any]:

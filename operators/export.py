@@ -53,7 +53,9 @@ class IMAGETOSCENE_OT_export_gltf(bpy.types.Operator):
             if root is not None:
                 check_window_target(path, root)
                 with reported(path):
-                    export_glb(root, path)
+                    warnings = export_glb(root, path)
+                for warning in warnings:
+                    self.report({"WARNING"}, warning)
         except ImageToSceneError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

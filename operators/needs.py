@@ -10,6 +10,8 @@ from ..core.model.presets import megabytes
 from ..core.types import Device, Precision
 from . import inputs, models
 from .devices import devices
+from .scene.file_size import blend_size, size_warning
+from .settings import model_name
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,35 @@ def needs_of(model: str, settings: Any) -> Needs | None:
     setup = Setup(kind, precision, want_rays, with_poses=any(item.camera for item in settings.pictures))
     size = _size(config, views, settings.resolution or None, setup, total)
     return Needs(size, name, total)
+
+
+@dataclass(frozen=True)
+class FileSize:
+    """What the .blend will take with the settings as they are."""
+
+    size: int
+    """Bytes, about."""
+    warning: str | None
+    """Sentence with the remedy where it is large."""
+
+    @property
+    def text(self) -> str:
+        """The same for the artist."""
+        return self.warning or f"In the .blend: about {megabytes(self.size)}"
+
+
+def file_size_of(settings: Any) -> FileSize | None:
+    """Estimate the size of the .blend for the images in the list; None where nothing is in it or nothing is built."""
+    config = models.config_of(model_name(settings))
+    views = sum(inputs.count(item) for item in settings.pictures)
+    parts = {"points": settings.makes_point_cloud, "meshes": settings.makes_meshes}
+    if config is None or not views or not any(parts.values()):
+        return None
+    sizes = typical_sizes(config, views if config.has_poses else 1, settings.resolution or None)
+    size = blend_size(sizes[:1], cameras=settings.makes_cameras, **parts)
+    more = blend_size(sizes[:1] * 2, cameras=settings.makes_cameras, **parts) - size
+    size += more * (views - 1)
+    return FileSize(size, size_warning(size, **parts))
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ import bpy
 from ..operators import models, runtime
 from ..operators.context import settings_of
 from ..operators.memory import has_request
+from ..operators.needs import file_size_of
 from ..operators.reconstructions import active_root
 from ..operators.scene import description
 from ..operators.scene.animation import ONLY_AT_FRAME, has_switch
@@ -38,6 +39,7 @@ class IMAGETOSCENE_PT_main(bpy.types.Panel):
         column = layout.column(heading="Build", align=True)
         for name in ("makes_cameras", "makes_point_cloud", "makes_meshes"):
             column.prop(settings, name)
+        _draw_file_size(layout, context)
         if runtime.is_needed(context) or runtime.setup.job is not None:
             draw_runtime(layout, context)
         if session.run is None:
@@ -109,6 +111,15 @@ CLASSES: Final = (
     IMAGETOSCENE_PT_result,
     IMAGETOSCENE_PT_advanced,
 )
+
+
+def _draw_file_size(layout: Any, context: bpy.types.Context) -> None:
+    """Say how large the file becomes, while parts can still be left out."""
+    size = file_size_of(settings_of(context))
+    if size is not None and size.warning:
+        draw_sentence(layout, context, size.text, "ERROR")
+    elif size is not None:
+        layout.label(text=size.text, icon="BLANK1", translate=False)
 
 
 def _draw_run(layout: bpy.types.UILayout, run: Task) -> None:

@@ -101,6 +101,13 @@ def grid_shape(view: ReconstructedView) -> tuple[int, int]:
     return height + 2, width + 2
 
 
+def uv_bounds(view: ReconstructedView) -> tuple[float, float, float, float]:
+    """Return the texture coordinates (left, bottom, right, top) of the borders of a view's grid."""
+    height, width = view.depth.shape
+    (left, top), (right, bottom) = _uv(view, np.array((0.0, width)), np.array((0.0, height)))[(0, 1), (0, 1)].tolist()
+    return left, bottom, right, top
+
+
 def point_cloud(view: ReconstructedView, rank: FloatArray | None = None) -> PointCloud:
     """Gather the pixels of one view whose position is known; `rank` as for `grid_surface`."""
     depth = known_depth(view)

@@ -10,6 +10,7 @@ import bpy
 from ...core.errors import CameraError
 from ...core.imaging.headers import is_whole_png
 from ..scene import find_roots
+from ..scene.compat import set_compositing_tree
 
 
 @contextmanager
@@ -110,7 +111,7 @@ def _tree(scene: Any) -> tuple[Any, Any]:
     if bpy.app.version >= (5, 0):
         tree: Any = bpy.data.node_groups.new("Image to Scene", "CompositorNodeTree")
         tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
-        scene.compositing_node_group = tree
+        set_compositing_tree(scene, tree)
         return tree, tree.nodes.new("NodeGroupOutput").inputs[0]
     scene.use_nodes = True
     scene.node_tree.nodes.clear()

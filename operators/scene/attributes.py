@@ -37,24 +37,14 @@ def fill_floats(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, values: 
 
 
 def fill_colours(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, colours: ByteArray) -> None:
-    """Set a colour attribute of the points from sRGB bytes [N, 3]; Blender keeps it linear."""
-    linear = np.ones((len(colours), 4), dtype=np.float32)
-    linear[:, :3] = _LINEAR_FROM_SRGB[colours]
-    data.attributes.new(name, "FLOAT_COLOR", "POINT")
-    fill(data, name, linear, "color")
+    """Set a colour attribute of the points from sRGB bytes [N, 3], which Blender keeps as they are."""
+    srgb = np.ones((len(colours), 4), dtype=np.float32)
+    np.multiply(colours, np.float32(1.0 / 255.0), out=srgb[:, :3])
+    data.attributes.new(name, "BYTE_COLOR", "POINT")
+    fill(data, name, srgb, "color_srgb")
 
 
 def fill_measures(data: bpy.types.Mesh | bpy.types.PointCloud, measures: Measures) -> None:
     """Set all that is known of the points, each as an attribute of its name."""
     for name, values in measures.items():
         fill_floats(data, name, values)
-
-
-def _linear_from_srgb() -> FloatArray:
-    """Tabulate the sRGB transfer function for all bytes [256] (IEC 61966-2-1)."""
-    srgb = np.arange(256) / 255.0
-    linear: FloatArray = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    return linear.astype(np.float32)
-
-
-_LINEAR_FROM_SRGB = _linear_from_srgb()

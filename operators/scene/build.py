@@ -15,15 +15,15 @@ from ...core.errors import CancelledError, OutOfMemoryError
 from ...core.geometry.cameras import check_lens, check_rigid, transform_intrinsics
 from ...core.geometry.extent import clip_range, extent, point_radius, scene_size
 from ...core.geometry.ranks import ConfidenceRanks
-from ...core.geometry.surfaces import grid_shape
 from ...core.names import readable
 from ...core.types import Progress, ReconstructedView, Reconstruction
 from .animation import build_clip_camera, show_at_frames
 from .cameras import build_camera
 from .clips import Clip, clips_of, scene_rate
 from .collection import Place, describe_on, in_root_frame, new_collection, new_root, place_of
+from .file_size import blend_size, size_warning
 from .materials import point_material
-from .mesh import GridMeshes, build_mesh
+from .mesh import build_mesh, new_mesh_of
 from .pictures import Picture, load_picture
 from .point_cloud import build_cloud, new_cloud_of
 from .replacement import PART_KEY, mark_made, mark_part, parts_of, replace_parts
@@ -193,7 +193,7 @@ def _slices(part: _Part, shelf: Shelf) -> Generator[None, None, None]:
         part.ranks.add(view.confidence)
         yield
     part.points, part.clip, part.size = sum(item.known for item in extents), clip_range(extents), scene_size(extents)
-    radius, grids = point_radius(extents), GridMeshes()
+    radius = point_radius(extents)
     yield
     for index in range(len(part.views)):
         with shelf.slice():
@@ -206,7 +206,7 @@ def _slices(part: _Part, shelf: Shelf) -> Generator[None, None, None]:
             yield
         if options.meshes:
             with shelf.slice():
-                part.meshes.append(grids.new_of(part.views[index], rank).session_uid)
+                part.meshes.append(new_mesh_of(part.views[index], rank).session_uid)
             yield
 
 
@@ -224,6 +224,7 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
     place = _place(part, scene, there)
     earlier = parts_of(place.root)
     given = what_is_given(part.views, points=options.point_cloud, meshes=options.meshes)
+    part.warnings += _size_warning(part, len(given & {"confidence", "sky", "mask"}))
     add_controls(place, options.tuning, given, {"confidence": part.ranks.at(0.99), "max_distance": part.size})
     pictures = [Picture(view, there[image]) for view, image in zip(part.views, part.images, strict=True)]
     clips = clips_of(part.views, options.clip_start, scene_rate(scene))
@@ -244,6 +245,16 @@ def _assembled(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) ->
         earlier, {item[PART_KEY]: item for item in (*built.cameras, *built.clouds, *built.meshes)}, place.root
     )
     return built
+
+
+def _size_warning(part: _Part, optional: int) -> list[str]:
+    """Warn of a large .blend; `optional` counts what the model or masks told of pixels."""
+    options = part.plan.options
+    sizes = [(view.depth.shape[1], view.depth.shape[0]) for view in part.views]
+    parts = {"points": options.point_cloud, "meshes": options.meshes}
+    measures = 2 + optional + any(view.confidence is not None for view in part.views)
+    warning = size_warning(blend_size(sizes, cameras=options.cameras, measures=measures, **parts), **parts)
+    return [warning] if warning else []
 
 
 def _place(part: _Part, scene: bpy.types.Scene, there: Mapping[int, Any]) -> Place:
@@ -290,5 +301,5 @@ def _meshes(
         mark_part(build_mesh(picture, there[mesh], place), f"mesh {index}")
         for index, (picture, mesh) in enumerate(zip(pictures, part.meshes, strict=True))
     )
-    tune_meshes(meshes, [grid_shape(view) for view in part.views], place.root)
+    tune_meshes(meshes, part.views, place.root)
     return meshes

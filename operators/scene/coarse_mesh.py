@@ -10,7 +10,7 @@ from ...core.geometry.surfaces import GRID_INDEX, MEASURES
 from .mesh import UV
 from .nodes import Graph, Input, Socket, output, shared_group
 
-VERSION = 1
+VERSION = 2
 """Of the groups."""
 SIZES = (Input("Step", "Int", 1, 1), Input("Rows", "Int", 2, 2), Input("Columns", "Int", 2, 2))
 
@@ -28,12 +28,24 @@ def coarse_mesh(graph: Graph, fine: Socket, gone: Socket, step: Socket, rows: So
     """
     flat = graph.call(shared_group("Flat Grid", VERSION, _flat_grid), step, rows, columns)
     place = output(flat, "Grid Index")
-    index = graph.call(shared_group("Find Vertex", VERSION, _find_vertex), fine, place, rows, columns)
+    index = find_vertex(graph, fine, place, rows, columns)
     cells = graph.call(shared_group("Whole Cells", VERSION, _whole_cells), gone, step, rows, columns)
     found = graph.compare("EQUAL", graph.sample(fine, graph.named(GRID_INDEX, "INT"), index, "INT"), place)
     stays = graph.boolean("AND", found, graph.sample(fine, cells, index, "BOOLEAN"))
     mesh = graph.delete(flat, graph.boolean("NOT", stays), "FACE")
-    return graph.call(shared_group("Take Over", VERSION, _take_over), mesh, fine, index)
+    uv = graph.sample(fine, graph.named(UV, "FLOAT_VECTOR"), index, "FLOAT_VECTOR")
+    mesh = graph.store(mesh, UV, uv, "FLOAT2", "CORNER")  # before the positions, from which the index is computed
+    return take_over(graph, mesh, fine, index)
+
+
+def find_vertex(graph: Graph, fine: Socket, place: Socket, rows: Socket, columns: Socket) -> Socket:
+    """Return the index of the vertex of a mesh at a place in the whole grid; the nearest one where it is missing."""
+    return graph.call(shared_group("Find Vertex", VERSION, _find_vertex), fine, place, rows, columns)
+
+
+def take_over(graph: Graph, mesh: Socket, source: Socket, index: Socket) -> Socket:
+    """Give the vertices of a mesh the positions, measures and materials of a source's vertices of these indices."""
+    return graph.call(shared_group("Take Over", VERSION, _take_over), mesh, source, index)
 
 
 def _flat_grid(name: str) -> Any:
@@ -100,7 +112,7 @@ def _whole_cells(name: str) -> Any:
 
 
 def _take_over(name: str) -> Any:
-    """Make the group that gives a mesh the places, measures, texture coordinates and materials of the fine one."""
+    """Make the group that gives a mesh the positions, measures and materials of the fine one."""
     inputs = (Input("Mesh", "Geometry"), Input("Fine", "Geometry"), Input("Index", "Int"))
     graph = Graph(name, inputs, {"Mesh": "Geometry"})
     mesh, fine, index = graph.inputs()
@@ -110,8 +122,6 @@ def _take_over(name: str) -> Any:
         exists = graph.sample(fine, output(known, "Exists"), 0, "BOOLEAN")
         mesh = graph.switch("GEOMETRY", exists, mesh, stored)
     mesh = graph.store(mesh, GRID_INDEX, graph.sample(fine, graph.named(GRID_INDEX, "INT"), index, "INT"), "INT")
-    uv = graph.sample(fine, graph.named(UV, "FLOAT_VECTOR"), index, "FLOAT_VECTOR")
-    mesh = graph.store(mesh, UV, uv, "FLOAT2", "CORNER")
     position = graph.sample(fine, graph.add("GeometryNodeInputPosition"), index, "FLOAT_VECTOR")
     return graph.end(_with_materials(graph, graph.add("GeometryNodeSetPosition", mesh, None, position), fine))
 

@@ -1,4 +1,4 @@
-"""Where Blender 4.2 LTS to 5.2 LTS differ: one small function per difference."""
+"""Where Blender 4.2 LTS to 5.3 differ: one small function per difference."""
 
 from typing import Any
 
@@ -50,6 +50,14 @@ def use_nodes(material: bpy.types.Material) -> None:
     """Give a new material its node tree, which it always has from 5.0 on."""
     if bpy.app.version < (5, 0):
         material.use_nodes = True
+
+
+def set_compositing_tree(scene: Any, tree: bpy.types.NodeTree) -> None:
+    """Let a new scene's renders go through a compositing tree (5.0 on; before, a scene has one of its own)."""
+    if bpy.app.version >= (5, 3):
+        scene.compositor_effects.new(tree.name).node_group = tree
+    else:
+        scene.compositing_node_group = tree
 
 
 def modifier_input_path(modifier: Any, identifier: str) -> str:

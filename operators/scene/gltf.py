@@ -9,6 +9,7 @@ import contextlib
 import io
 import math
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ import bpy
 from ...core.errors import StorageError
 from .cameras import current_intrinsics, is_ours, picture_size
 from .glb import read_glb
+from .gltf_animation import add_motions, sample_motions, unsaid
+from .gltf_images import use_common_images
 from .gltf_points import Points, add_points, read_points
 from .transaction import temporary_data
 from .window import window_kept
@@ -40,7 +43,7 @@ ROOM = 1024
 """Bytes that an object's camera or points take at most in the document, so that it can be written in its own place."""
 
 
-def export_glb(root: bpy.types.Object, path: str | Path) -> None:
+def export_glb(root: bpy.types.Object, path: str | Path) -> tuple[str, ...]:
     """Write a root and all that hangs below it: meshes and coloured points as their tuning shows them, exact cameras.
 
     The scene, its selection and its settings stay as they are; the file appears complete or not at all.
@@ -48,6 +51,9 @@ def export_glb(root: bpy.types.Object, path: str | Path) -> None:
     Args:
         root: From `build` or `find_roots`; its transform counts.
         path: Where to; the suffix is that of the file.
+
+    Returns:
+        Sentences for the artist: what the format cannot express.
 
     Raises:
         StorageError: The file cannot be written, or Blender's exporter failed.
@@ -57,43 +63,64 @@ def export_glb(root: bpy.types.Object, path: str | Path) -> None:
         raise StorageError(f"The folder {path.parent} does not exist; choose another one.")
     beside = path.with_name(f".{uuid.uuid4().hex}.glb")
     try:
-        _export(root, beside)
+        warnings = _export(root, beside)
         beside.replace(path)
     except OSError as error:
         raise StorageError(f"{path} could not be written ({error.strerror}); choose another folder.") from error
     finally:
         beside.unlink(missing_ok=True)
+    return warnings
 
 
-def _export(root: bpy.types.Object, path: Path) -> None:
-    with temporary_data(), window_kept():
+def _export(root: bpy.types.Object, path: Path) -> tuple[str, ...]:
+    with temporary_data(), window_kept(), tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+        artists: Any = next(iter(root.users_scene), bpy.context.scene)
         scene = bpy.data.scenes.new(root.name)
+        scene.frame_set(artists.frame_current, subframe=artists.frame_subframe)
         with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
-            names, clouds = _fill(scene, [root, *root.children_recursive])
+            names, clouds = _fill(scene, [root, *root.children_recursive], Path(folder))
             evaluated = bpy.context.evaluated_depsgraph_get()
             seen: list[Any] = [item.evaluated_get(evaluated) for item in scene.objects if is_ours(item)]
             cameras = {item.data.name: _camera(item) for item in seen}
+            by_object = {names[item.name]: cameras[item.data.name] for item in seen}
+            copies = [item for item in scene.objects if item.type == "CAMERA"]
+            sampled = sample_motions(copies, scene, artists)
+            motions = {names[copy]: motion for copy, motion in sampled.items()}
             _run_exporter(path, room=ROOM * len(names))
         glb = read_glb(path)
         _mend(glb.document, cameras, names)
-        glb.write(*add_points(glb.document, glb.size, clouds))
+        parts = add_points(glb.document, glb.size, clouds)
+        add_motions(glb.document, glb.size, parts, root.name, motions)
+        glb.write(*parts)
+    return tuple(unsaid(by_object, motions))
 
 
-def _fill(scene: bpy.types.Scene, family: list[bpy.types.Object]) -> tuple[dict[str, str], dict[str, Points]]:
-    """Fill a scene with copies of objects, which share their data, and with empties in the place of clouds.
+def _fill(
+    scene: bpy.types.Scene, family: list[bpy.types.Object], folder: Path
+) -> tuple[dict[str, str], dict[str, Points]]:
+    """Fill a scene with copies of objects, and with empties in the place of clouds.
+
+    Meshes are copied as well, which costs no array: the exporter of Blender 5.3 leaves a user too many on each.
 
     Args:
         scene: An empty scene, that of the context.
         family: Parents before their children.
+        folder: Where images may be written.
 
     Returns:
-        The copies' names, and the names of what they are copies of; clouds by the names of what they are copies of.
+        The names of copies, of objects and of meshes, and the names of what they are copies of; clouds by the names of
+        what they are copies of.
     """
     copies: dict[Any, Any] = {item: item.copy() for item in family}
     for item, copy in copies.items():
         copy.parent = copies.get(item.parent, item.parent)
         scene.collection.objects.link(copy)
     names = {copy.name: item.name for item, copy in copies.items()}
+    for item, copy in copies.items():
+        if item.type == "MESH":
+            copy.data = item.data.copy()
+            names[copy.data.name] = item.data.name
+            use_common_images(copy.data, folder, names)
     clouds = {}
     for cloud, points in [(item.object.original, read_points(item.object.data)) for item in _point_clouds()]:
         empty = bpy.data.objects.new(cloud.name, None)
@@ -145,5 +172,5 @@ def _mend(document: dict[str, Any], cameras: dict[str, Any], names: dict[str, st
     document["asset"].pop("copyright", None)
     for camera in document.get("cameras", ()):
         camera.update(cameras.get(camera.get("name"), {}))
-    for node in document.get("nodes", ()):
-        node["name"] = names.get(node.get("name"), node.get("name"))
+    for item in (item for key in ("nodes", "meshes", "materials") for item in document.get(key, ())):
+        item["name"] = names.get(item.get("name"), item.get("name"))

@@ -58,32 +58,40 @@ def add_points(document: dict[str, Any], size: int, clouds: Mapping[str, Points]
         points = clouds.get(node.get("name"))
         if points is not None and len(points.positions):
             kind: dict[str, Any] = {"componentType": FLOAT, "type": "VEC3"}
-            attributes = {"POSITION": _add(document, size, parts, points.positions, kind)}
+            attributes = {"POSITION": append_values(document, size, parts, points.positions, kind)}
             lowest, highest = points.positions.min(axis=0), points.positions.max(axis=0)
             document["accessors"][-1] |= {"min": lowest.tolist(), "max": highest.tolist()}
             if points.colours is not None:
                 kind = {"componentType": SHORT, "type": "VEC4", "normalized": True}
-                attributes["COLOR_0"] = _add(document, size, parts, points.colours, kind)
+                attributes["COLOR_0"] = append_values(document, size, parts, points.colours, kind)
             primitive = {"attributes": attributes, "mode": POINTS}
-            node["mesh"] = _append(document, "meshes", {"name": node["name"], "primitives": [primitive]})
+            node["mesh"] = append_item(document, "meshes", {"name": node["name"], "primitives": [primitive]})
     if parts:
         document["buffers"] = [{"byteLength": size + sum(map(len, parts))}]
     return parts
 
 
-def _add(
-    document: dict[str, Any], size: int, parts: list[memoryview], values: NDArray[Any], kind: dict[str, Any]
+def append_values(
+    document: dict[str, Any],
+    size: int,
+    parts: list[memoryview],
+    values: NDArray[Any],
+    kind: dict[str, Any],
+    target: int | None = VERTICES,
 ) -> int:
     """Append an array, whose rows take whole fours of bytes, to the buffer; return its accessor."""
     ordered = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     start, content = size + sum(map(len, parts)), ordered.data.cast("B")
-    view = {"buffer": 0, "byteOffset": start, "byteLength": len(content), "target": VERTICES}
+    view = {"buffer": 0, "byteOffset": start, "byteLength": len(content)}
+    if target is not None:
+        view["target"] = target
     parts.append(content)
-    accessor = {"bufferView": _append(document, "bufferViews", view), "count": len(values)} | kind
-    return _append(document, "accessors", accessor)
+    accessor = {"bufferView": append_item(document, "bufferViews", view), "count": len(values)} | kind
+    return append_item(document, "accessors", accessor)
 
 
-def _append(document: dict[str, Any], key: str, item: dict[str, Any]) -> int:
+def append_item(document: dict[str, Any], key: str, item: dict[str, Any]) -> int:
+    """Append an item to a list of the document; return its index."""
     items: list[dict[str, Any]] = document.setdefault(key, [])
     items.append(item)
     return len(items) - 1

@@ -14,9 +14,11 @@ from typing import Any, cast
 
 import bpy
 
+from ...core.geometry.surfaces import grid_shape, uv_bounds
 from ...core.types import ReconstructedView
 from .collection import Place
 from .compat import modifier_input_path, set_modifier_input
+from .fine_mesh import BOUNDS
 from .tuning_nodes import mesh_group, points_group
 
 MODIFIER = "Tuning"
@@ -134,12 +136,13 @@ def add_controls(place: Place, tuning: Tuning, given: AbstractSet[str], soft_lim
             del item[name]
 
 
-def tune_meshes(meshes: Sequence[bpy.types.Object], shapes: Sequence[tuple[int, int]], root: bpy.types.Object) -> None:
-    """Put the modifier on meshes, driven by the settings; `shapes` are the (rows, columns) of their whole grids."""
-    for item, (rows, columns) in zip(meshes, shapes, strict=True):
+def tune_meshes(meshes: Sequence[bpy.types.Object], views: Sequence[ReconstructedView], root: bpy.types.Object) -> None:
+    """Put the modifier on the meshes of views, driven by the settings: it makes the faces and cuts them."""
+    for item, view in zip(meshes, views, strict=True):
         modifier = _add(item, mesh_group(), root)
-        _set_input(modifier, "Rows", rows)
-        _set_input(modifier, "Columns", columns)
+        names = ("Rows", "Columns", *(bound.name for bound in BOUNDS))
+        for name, value in zip(names, (*grid_shape(view), *uv_bounds(view)), strict=True):
+            _set_input(modifier, name, value)
 
 
 def tune_clouds(clouds: Sequence[bpy.types.Object], material: bpy.types.Material, root: bpy.types.Object) -> None:

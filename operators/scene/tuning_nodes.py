@@ -7,9 +7,10 @@ installed.
 from typing import Any
 
 from .coarse_mesh import coarse_mesh
+from .fine_mesh import BOUNDS, fine_mesh
 from .nodes import Graph, Input, Socket, output, shared_group
 
-VERSION = 2
+VERSION, MESH_VERSION = 2, 3
 """Of the groups: a file that holds older ones keeps them for its older reconstructions."""
 GEOMETRY = Input("Geometry", "Geometry")
 LEFT_OUT = (
@@ -24,6 +25,7 @@ MESH = (
     Input("Mesh Step", "Int", 1, 1, "Build the mesh from every nth row and column of vertices"),
     Input("Rows", "Int", 2, 2, "Of vertices in the whole grid"),
     Input("Columns", "Int", 2, 2, "Of vertices in the whole grid"),
+    *BOUNDS,
 )
 POINTS = (
     Input("Point Size", "Float", 1.0, 0.0, "Factor on the size of points"),
@@ -37,7 +39,7 @@ def mesh_group() -> Any:
 
     A face goes when all its corners are unwanted, or when one is masked.
     """
-    return shared_group("Mesh Tuning", VERSION, _mesh_group)
+    return shared_group("Mesh Tuning", MESH_VERSION, _mesh_group)
 
 
 def points_group() -> Any:
@@ -48,11 +50,13 @@ def points_group() -> Any:
 def _mesh_group(name: str) -> Any:
     graph = Graph(name, (GEOMETRY, *LEFT_OUT, *MESH), {"Geometry": "Geometry"})
     graph.group.is_modifier = True
-    fine, step = graph.input("Geometry"), graph.input("Mesh Step")
+    step, rows, columns = (graph.input(name) for name in ("Mesh Step", "Rows", "Columns"))
+    bounds = [graph.input(item.name) for item in BOUNDS]
+    fine = fine_mesh(graph, graph.input("Geometry"), rows, columns, bounds)
     unwanted, masked = _left_out(graph)
     visible = graph.on("POINT", graph.boolean("NOT", masked))
     gone = graph.boolean("OR", graph.on("POINT", unwanted), graph.boolean("NOT", visible))
-    coarse = coarse_mesh(graph, fine, gone, step, graph.input("Rows"), graph.input("Columns"))
+    coarse = coarse_mesh(graph, fine, gone, step, rows, columns)
     cut = graph.delete(fine, gone, "FACE")
     return graph.end(graph.switch("GEOMETRY", graph.compare("GREATER_THAN", step, 1.0), cut, coarse))
 

@@ -151,7 +151,7 @@ def look_around():
 
 def seen_faces():
     graph = bpy.context.evaluated_depsgraph_get()
-    meshes = [item for item in bpy.context.scene.objects if item.type == "MESH" and len(item.data.polygons)]
+    meshes = [item for item in bpy.context.scene.objects if item.type == "MESH"]
     return sum(len(item.evaluated_get(graph).data.polygons) for item in meshes)
 
 

@@ -179,7 +179,9 @@ def place():
 def look_from_above():
     space = area().spaces.active
     for item in bpy.context.scene.objects:
-        item.hide_set(item.type == "MESH" and len(item.data.polygons) > 0)  # only points, which rays do not meet
+        item.hide_set(
+            item.type == "MESH" and "grid_index" in item.data.attributes
+        )  # only points, which rays do not meet
     space.region_3d.view_perspective = "ORTHO"
     space.region_3d.view_rotation = FROM_ABOVE
     space.region_3d.view_location = Vector((1.5, 2.0, 0.0))

@@ -140,7 +140,7 @@ def test_a_cropped_picture_that_is_gone_still_fits_its_mesh(make_view, make_reco
     np.testing.assert_array_equal(
         np.array(built.cameras[0].data["image_from_camera"]).reshape(3, 3), view.image_from_camera
     )
-    mesh = built.meshes[0].data
+    mesh = built.meshes[0].evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     uv = np.empty(len(mesh.loops) * 2, np.float32)
     mesh.uv_layers.active.data.foreach_get("uv", uv)
     assert (uv.min(), uv.max()) == (0.0, 1.0)
