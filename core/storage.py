@@ -13,6 +13,7 @@ import shutil
 import tokenize
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from .json_reading import JSONError, read_json
 from .names import brief, readable, short
 from .outside import NOTHING, Chosen, absolute, locate, locators_of, places_of
 from .private_files import make_private, new_private_folder
+from .replacing import put_in_place
 from .stored_values import (
     Pixels,
     changed_warnings,
@@ -126,34 +128,14 @@ def stage(reconstruction: Reconstruction, beside: Path, folder: Path) -> None:
         make_private(file)
 
 
-@contextlib.contextmanager
-def placed(beside: Path, folder: Path) -> Iterator[None]:
-    """Put a staged reconstruction in its place; if the block raises, everything is as it was before.
+def placed(beside: Path, folder: Path) -> AbstractContextManager[None]:
+    """Put a staged reconstruction in its place, see `replacing.put_in_place`; the artist's own files stay there.
 
     Args:
         beside: From `stage`, on the same disk as `folder`.
-        folder: May be an earlier reconstruction, of which the artist's own files are kept.
-
-    Raises:
-        OSError: It cannot be moved; everything is as it was.
+        folder: May be an earlier reconstruction.
     """
-    own = _own_files(folder)
-    earlier = beside.with_name(f"{beside.name}.old") if folder.exists() else None
-    if earlier:
-        folder.rename(earlier)
-    is_moved = False
-    try:
-        beside.rename(folder)
-        is_moved = True
-        yield
-    except BaseException:
-        if is_moved:
-            folder.rename(beside)
-        if earlier:
-            earlier.rename(folder)
-        raise
-    if earlier:
-        _clear(earlier, own, folder)
+    return put_in_place(beside, folder, _own_files(folder))
 
 
 def load(folder: Path, chosen: Chosen = NOTHING) -> Reconstruction:
@@ -297,22 +279,6 @@ def _own_files(folder: Path) -> set[Path]:
         textures = [view["texture"] for view in read_json(folder / DESCRIPTION)["views"]]
         own |= {Path(place["relative"]) for place in textures if place.get("relative", "").startswith(f"{TEXTURES}/")}
     return own
-
-
-def _clear(earlier: Path, own: set[Path], folder: Path) -> None:
-    """Remove the files of an earlier reconstruction and move all others into the new one, never over anything."""
-    for path in sorted(earlier.rglob("*"), reverse=True):
-        relative = path.relative_to(earlier)
-        with contextlib.suppress(OSError):  # the new one is in place: what cannot be tidied is left where it is
-            if path.is_dir() and not path.is_symlink():
-                path.rmdir()
-            elif relative in own:
-                path.unlink()
-            elif not (folder / relative).exists():
-                (folder / relative).parent.mkdir(parents=True, exist_ok=True)
-                path.rename(folder / relative)
-    with contextlib.suppress(OSError):
-        earlier.rmdir()
 
 
 # --- reading ---

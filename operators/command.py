@@ -27,6 +27,7 @@ from .given_cameras import views_with_cameras
 from .input_arguments import items_from
 from .inputs import Inputs, views_from
 from .output import deliver, failure, say, take_output
+from .own_folders import remember_own
 from .runtime import worker_python
 from .scene import BuildSteps, BuiltScene, export_glb, match_render, run_through
 from .scene.clips import scene_rate
@@ -132,6 +133,8 @@ def run(arguments: Namespace) -> dict[str, Any]:
     saved = targets.write(
         reconstructions, lambda place: unsaid.extend(write(built, place)), _commit, session.name_beside
     )
+    for folder in saved:
+        remember_own(folder)
     in_scene = [text for item in built for text in item.warnings]
     warnings = [*given.warnings, *running.warnings, *in_scene, *unsaid]
     for text in warnings:

@@ -60,6 +60,6 @@ def run_by_hand(output: Path, photos: tuple[Path, ...], model: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.version_info < (3, 10):  # noqa: UP036 - the artist may name any Python
-        sys.exit("Python 3.10 or newer is needed")
+    if sys.version_info < (3, 11):  # noqa: UP036 - the artist may name any Python
+        sys.exit("Python 3.11 or newer is needed")
     main()

@@ -26,7 +26,7 @@ PACKAGES: Final = {
     "torch": "torch",
 }
 """What the worker imports, and what to install for it."""
-OLDEST: Final = (3, 10)
+OLDEST: Final = (3, 11)
 
 
 @dataclass(frozen=True)
