@@ -11,6 +11,7 @@ from mathutils import Matrix
 
 from ...core.geometry.cameras import BLENDER_FROM_FIRST_VIEW, nearest_rigid
 from ...core.geometry.surfaces import camera_or_origin
+from ...core.json_reading import parse_json
 from ...core.types import FloatArray, ReconstructedView, Reconstruction, World
 
 KEY = "image_to_scene"
@@ -91,7 +92,7 @@ def describe(reconstruction: Reconstruction) -> dict[str, Any]:
 
 def description(root: bpy.types.Object) -> Mapping[str, Any]:
     """Read back what `describe` gathered."""
-    facts: Mapping[str, Any] = json.loads(root[KEY])
+    facts: Mapping[str, Any] = parse_json(str(root[KEY]).encode(), finite=False)
     return facts
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from mathutils import Matrix, Quaternion
 
 from image_to_scene.core.errors import StorageError
 from image_to_scene.core.types import Reconstruction
@@ -68,6 +69,15 @@ def accessor(document, binary, index):
     start = view.get("byteOffset", 0) + described.get("byteOffset", 0)
     values = np.frombuffer(binary, kind, described["count"] * width, start)
     return values.reshape(-1, width).astype(np.float64) / scale
+
+
+def pose_at(item, frame):
+    """Return where an object is at a frame, whole or broken, in its parent's frame and with glTF's axes."""
+    whole = int(np.floor(frame + 1e-4))
+    bpy.context.scene.frame_set(whole, subframe=max(0.0, frame - whole))
+    found = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    parent_from_item = found.parent.matrix_world.inverted() @ found.matrix_world
+    return Matrix.Rotation(-0.5 * np.pi, 4, "X") @ parent_from_item
 
 
 def evaluated_points(item, key, width):
@@ -408,12 +418,27 @@ def test_a_moving_camera_is_an_animation_in_seconds(built, tmp_path, validate):
     np.testing.assert_allclose(read["translation"][1][0], at_rest.get("translation", (0, 0, 0)), atol=1e-5)
     assert abs(rotations[0] @ np.array(at_rest.get("rotation", (0, 0, 0, 1)))) == pytest.approx(1.0, abs=1e-5)
     assert validate(path)["numErrors"] == 0
+    for second, location, rotation in zip(seconds[:, 0], read["translation"][1], rotations, strict=True):
+        pose = pose_at(camera, second * 30 / 1.001)
+        np.testing.assert_allclose(location, pose.to_translation(), atol=1e-6)
+        x, y, z, w = rotation
+        np.testing.assert_allclose(Quaternion((w, x, y, z)).to_matrix(), pose.to_3x3(), atol=1e-6)
+
+
+def test_blender_reads_the_animation_back(built, tmp_path):
+    """At a whole frame rate: Blender's importer multiplies by `fps_base`, by which frames have to be divided."""
+    scene, camera = bpy.context.scene, built.cameras[0]
+    scene.render.fps = 25
+    for frame, x in ((10, 0.0), (40, 2.0)):
+        camera.location.x = x
+        camera.keyframe_insert("location", frame=frame)
+    path, *_ = exported(built, tmp_path)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    bpy.context.scene.render.fps, bpy.context.scene.render.fps_base = 30, 1.001
+    bpy.context.scene.render.fps = 25
     bpy.ops.import_scene.gltf(filepath=str(path))
-    bpy.context.scene.frame_set(40)
-    bpy.context.view_layer.update()
-    assert bpy.data.objects["wide camera"].matrix_world.translation.x == pytest.approx(2.0, abs=2e-3)
+    for frame, x in ((10, 0.0), (40, 2.0)):
+        bpy.context.scene.frame_set(frame)
+        assert bpy.data.objects["wide camera"].matrix_world.translation.x == pytest.approx(x, abs=1e-6)
 
 
 def test_a_constrained_camera_is_an_animation_and_still_ones_are_none(built, tmp_path):
