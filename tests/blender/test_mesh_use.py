@@ -1,4 +1,4 @@
-"""What artists do with meshes: their data are bare vertices, but all that Blender makes of them has faces and photos."""
+"""What artists do with meshes: stored as bare vertices, they have faces and photos wherever Blender uses them."""
 
 import contextlib
 import io
