@@ -29,6 +29,7 @@ from .point_cloud import build_cloud, new_cloud_of
 from .replacement import PART_KEY, mark_made, mark_part, parts_of, replace_parts
 from .transaction import LostError, Shelf, data_blocks
 from .tuning import Tuning, add_controls, tune_clouds, tune_meshes, what_is_given
+from .tuning_nodes import groups
 
 STAGE = "Building"
 ATTEMPTS = 10
@@ -172,11 +173,19 @@ class _Part:
 
 def _build(plans: Sequence[Plan], shelf: Shelf) -> BuildSteps:
     parts = [_Part(plan) for plan in plans]
-    total, done = sum(part.slices for part in parts) + 1, 0
+    wanted = groups(
+        points=any(plan.options.point_cloud for plan in plans), meshes=any(plan.options.meshes for plan in plans)
+    )
+    total, done = sum(part.slices for part in parts) + len(wanted) + 1, 0
     for part in parts:
         for _ in _slices(part, shelf):
             done += 1
             yield from shelf.pause(Progress(STAGE, done, total))
+    for make in wanted:
+        with shelf.slice():
+            make()
+        done += 1
+        yield from shelf.pause(Progress(STAGE, done, total))
     with shelf.slice():
         there = data_blocks()
         built = [_assembled(part, shelf.scene, there) for part in parts]

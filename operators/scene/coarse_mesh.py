@@ -26,10 +26,10 @@ def coarse_mesh(graph: Graph, fine: Socket, gone: Socket, step: Socket, rows: So
         rows: Of vertices in the whole grid.
         columns: Likewise.
     """
-    flat = graph.call(shared_group("Flat Grid", VERSION, _flat_grid), step, rows, columns)
+    flat = graph.call(flat_grid_group(), step, rows, columns)
     place = output(flat, "Grid Index")
     index = find_vertex(graph, fine, place, rows, columns)
-    cells = graph.call(shared_group("Whole Cells", VERSION, _whole_cells), gone, step, rows, columns)
+    cells = graph.call(whole_cells_group(), gone, step, rows, columns)
     found = graph.compare("EQUAL", graph.sample(fine, graph.named(GRID_INDEX, "INT"), index, "INT"), place)
     stays = graph.boolean("AND", found, graph.sample(fine, cells, index, "BOOLEAN"))
     mesh = graph.delete(flat, graph.boolean("NOT", stays), "FACE")
@@ -40,12 +40,32 @@ def coarse_mesh(graph: Graph, fine: Socket, gone: Socket, step: Socket, rows: So
 
 def find_vertex(graph: Graph, fine: Socket, place: Socket, rows: Socket, columns: Socket) -> Socket:
     """Return the index of the vertex of a mesh at a place in the whole grid; the nearest one where it is missing."""
-    return graph.call(shared_group("Find Vertex", VERSION, _find_vertex), fine, place, rows, columns)
+    return graph.call(find_vertex_group(), fine, place, rows, columns)
 
 
 def take_over(graph: Graph, mesh: Socket, source: Socket, index: Socket) -> Socket:
     """Give the vertices of a mesh the positions, measures and materials of a source's vertices of these indices."""
-    return graph.call(shared_group("Take Over", VERSION, _take_over), mesh, source, index)
+    return graph.call(take_over_group(), mesh, source, index)
+
+
+def flat_grid_group() -> Any:
+    """Return the group that makes a flat grid."""
+    return shared_group("Flat Grid", VERSION, _flat_grid)
+
+
+def find_vertex_group() -> Any:
+    """Return the group that finds a vertex by its place in the whole grid."""
+    return shared_group("Find Vertex", VERSION, _find_vertex)
+
+
+def whole_cells_group() -> Any:
+    """Return the group that finds cells that stay whole."""
+    return shared_group("Whole Cells", VERSION, _whole_cells)
+
+
+def take_over_group() -> Any:
+    """Return the group that gives a mesh what a source's vertices have."""
+    return shared_group("Take Over", VERSION, _take_over)
 
 
 def _flat_grid(name: str) -> Any:

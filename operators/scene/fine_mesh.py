@@ -33,9 +33,14 @@ def fine_mesh(graph: Graph, source: Socket, rows: Socket, columns: Socket, bound
         columns: Likewise.
         bounds: Texture coordinates of the image's borders: left, bottom, right, top.
     """
-    made = graph.call(shared_group("Grid Faces", VERSION, _grid_faces), source, rows, columns, *bounds)
+    made = graph.call(grid_faces_group(), source, rows, columns, *bounds)
     faces = graph.add("GeometryNodeAttributeDomainSize", source, component="MESH").node.outputs["Face Count"]
     return graph.switch("GEOMETRY", graph.compare("EQUAL", faces, 0.0), source, made)
+
+
+def grid_faces_group() -> Any:
+    """Return the group that joins vertices to faces."""
+    return shared_group("Grid Faces", VERSION, _grid_faces)
 
 
 def _grid_faces(name: str) -> Any:
@@ -53,7 +58,9 @@ def _grid_faces(name: str) -> Any:
     found = graph.compare("EQUAL", graph.sample(vertices, place, index, "INT"), place)
     mesh = graph.delete(mesh, graph.boolean("NOT", found), "POINT")
     mesh = take_over(graph, mesh, vertices, index)
-    mesh = graph.store(mesh, UV, _image_place(graph, rows, columns, bounds), "FLOAT2", "CORNER")
+    mesh = graph.store(
+        mesh, UV, graph.on("POINT", _image_place(graph, rows, columns, bounds), "FLOAT_VECTOR"), "FLOAT2", "CORNER"
+    )
     return graph.end(graph.add("GeometryNodeSetShadeSmooth", mesh, None, True))
 
 

@@ -4,10 +4,11 @@ They lie in the file, once for all its reconstructions, and need nothing else; s
 installed.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from .coarse_mesh import coarse_mesh
-from .fine_mesh import BOUNDS, fine_mesh
+from .coarse_mesh import coarse_mesh, find_vertex_group, flat_grid_group, take_over_group, whole_cells_group
+from .fine_mesh import BOUNDS, fine_mesh, grid_faces_group
 from .nodes import Graph, Input, Socket, output, shared_group
 
 VERSION, MESH_VERSION = 2, 3
@@ -34,6 +35,19 @@ POINTS = (
 )
 
 
+def groups(*, points: bool, meshes: bool) -> list[Callable[[], Any]]:
+    """List what makes the groups one by one, each after those that it uses: all at once would take a tenth of a second.
+
+    Args:
+        points: Whether there are point clouds.
+        meshes: Likewise.
+    """
+    for_points = [left_out_group, points_group] if points else []
+    inner = [find_vertex_group, take_over_group, grid_faces_group, flat_grid_group, whole_cells_group]
+    for_meshes = [left_out_group, *inner, mesh_group] if meshes else []
+    return list(dict.fromkeys((*for_points, *for_meshes)))
+
+
 def mesh_group() -> Any:
     """Return the group for meshes.
 
@@ -45,6 +59,11 @@ def mesh_group() -> Any:
 def points_group() -> Any:
     """Return the group for point clouds; it gives them their material, which deleting points drops."""
     return shared_group("Point Tuning", VERSION, _points_group)
+
+
+def left_out_group() -> Any:
+    """Return the group that says what is left out."""
+    return shared_group("Left Out", VERSION, _left_out_group)
 
 
 def _mesh_group(name: str) -> Any:
@@ -74,7 +93,7 @@ def _points_group(name: str) -> Any:
 
 def _left_out(graph: Graph) -> tuple[Socket, Socket]:
     """Say of every point whether it is unwanted, and whether it is masked."""
-    group = shared_group("Left Out", VERSION, _left_out_group)
+    group = left_out_group()
     unwanted = graph.call(group, *(graph.input(item.name) for item in LEFT_OUT))
     return unwanted, output(unwanted, "Masked")
 
