@@ -1,5 +1,7 @@
 """A build gives Blender back between its slices; whatever the artist does meanwhile, it ends whole or not at all."""
 
+import time
+
 import bpy
 import pytest
 
@@ -7,11 +9,14 @@ import image_to_scene
 from image_to_scene.core.errors import CancelledError
 from image_to_scene.core.outside import Chosen
 from image_to_scene.core.storage import save
+from image_to_scene.core.types import Reconstruction
 from image_to_scene.operators.scene import BuildOptions, Plan, Shelf, build, build_steps, find_roots, run_through
 from image_to_scene.operators.session import session
 from image_to_scene.operators.work import Order, work
 
-SLICES = 9  # of two views with everything: two to measure, one for sizes, six for data; then all is linked
+DATA = 9  # of two views with everything: two to measure, one for sizes, six for data
+SLICES = DATA + 8  # and one for each node group; then all is linked
+LONGEST = 0.1  # seconds for which Blender does not answer
 
 
 @pytest.fixture
@@ -46,6 +51,10 @@ def geometry_users():
     return [item.users for item in (*bpy.data.meshes, *bpy.data.pointclouds)]
 
 
+def group_users():
+    return bpy.data.user_map(subset=bpy.data.node_groups).values()
+
+
 def expect_a_good_run(opened):
     (built,) = finish(*opened())
     assert [len(items) for items in (built.cameras, built.clouds, built.meshes)] == [2, 2, 2]
@@ -61,10 +70,33 @@ def test_nothing_is_seen_or_used_before_the_last_slice(make_reconstruction, data
             assert (progress.stage, progress.done, progress.total) == ("Building", number, SLICES + 1)
             assert not scene.objects and not bpy.data.collections
             made = [item for item in data_blocks() if item[:2] not in before]
-            assert all(users == 0 for _, _, users in made)
+            assert all(users == 0 for kind, _, users in made if kind != "GeometryNodeTree")
             assert len(made) == max(0, number - 3)
+        assert all(isinstance(user, bpy.types.NodeTree) for users in group_users() for user in users)
         (built,) = run_through(steps)
     assert len(scene.objects) == 7 == len(built.collection.objects)
+
+
+def test_no_slice_takes_long(make_view):
+    """The quickest of three builds each, in this thread's own time, for a busy machine is no failure."""
+    views = [make_view(f"{number}", seed=number) for number in range(24)]
+    times = []
+    for _ in range(3):
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        with Shelf(bpy.context.scene) as shelf:
+            times.append(durations(build_steps([Plan(Reconstruction(tuple(views)), BuildOptions())], shelf)))
+    assert max(min(same) for same in zip(*times, strict=True)) < LONGEST
+
+
+def durations(steps):
+    """Measure how long each step takes, seconds."""
+    found, last = [], object()
+    while True:
+        start = time.thread_time()
+        ended = next(steps, last) is last
+        found.append(time.thread_time() - start)
+        if ended:
+            return found
 
 
 def test_slices_and_one_go_make_the_same(make_reconstruction, data_blocks, opened):
@@ -75,7 +107,7 @@ def test_slices_and_one_go_make_the_same(make_reconstruction, data_blocks, opene
     assert data_blocks() == at_once
 
 
-@pytest.mark.parametrize("count", range(1, SLICES + 1))
+@pytest.mark.parametrize("count", [*range(1, DATA + 1), DATA + 4, SLICES])
 def test_undo_between_slices_starts_the_build_again(opened, data_blocks, count):
     bpy.ops.ed.undo_push(message="before")
     bpy.context.scene.render.fps = 12
