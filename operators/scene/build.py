@@ -22,7 +22,7 @@ from .cameras import build_camera
 from .clips import Clip, clips_of, scene_rate
 from .collection import Place, describe_on, in_root_frame, new_collection, new_root, place_of
 from .file_size import blend_size, size_warning
-from .materials import point_material
+from .materials import photo_materials, point_material
 from .mesh import build_mesh, new_mesh_of
 from .pictures import Picture, load_picture
 from .point_cloud import build_cloud, new_cloud_of
@@ -306,9 +306,11 @@ def _clouds(part: _Part, there: Mapping[int, Any], place: Place) -> tuple[bpy.ty
 def _meshes(
     part: _Part, pictures: list[Picture], there: Mapping[int, Any], place: Place
 ) -> tuple[bpy.types.Object, ...]:
+    names = [picture.view.name for picture in pictures]
+    materials = photo_materials(zip(names, (picture.image for picture in pictures), strict=True))
     meshes = tuple(
-        mark_part(build_mesh(picture, there[mesh], place), f"mesh {index}")
-        for index, (picture, mesh) in enumerate(zip(pictures, part.meshes, strict=True))
+        mark_part(build_mesh(name, there[mesh], material, place), f"mesh {index}")
+        for index, (name, mesh, material) in enumerate(zip(names, part.meshes, materials, strict=True))
     )
     tune_meshes(meshes, part.views, place.root)
     return meshes

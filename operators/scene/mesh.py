@@ -6,22 +6,20 @@ from ...core.geometry.surfaces import GRID_INDEX, GridSurface, grid_surface
 from ...core.types import FloatArray, ReconstructedView
 from .attributes import fill, fill_measures, fill_positions
 from .collection import Place, add_object
-from .materials import photo_material
-from .pictures import Picture
 
 UV = "UVMap"
 
 
-def build_mesh(picture: Picture, mesh: bpy.types.Mesh, place: Place) -> bpy.types.Object:
+def build_mesh(name: str, mesh: bpy.types.Mesh, material: bpy.types.Material, place: Place) -> bpy.types.Object:
     """Add the uncut mesh of one view, textured with its photo.
 
     Args:
-        picture: A view in the axes of the root.
+        name: Of the view.
         mesh: Of this view, from `new_mesh_of`.
+        material: Of its photo, from `photo_materials`.
         place: Where it goes.
     """
-    name = picture.view.name
-    mesh.materials.append(photo_material(name, picture.image))
+    mesh.materials.append(material)
     return add_object(f"{name} mesh", mesh, place)
 
 

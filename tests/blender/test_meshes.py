@@ -197,3 +197,15 @@ def test_a_plane_in_coarse_steps_shows_the_same_photo(photo_view, render, workbe
     scene.render.engine = engine
     scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.filter_width = 1, False, 0.01
     compare_with_photo(render(scene), "smooth")
+
+
+def test_a_view_of_which_nothing_is_known_has_no_faces(make_view):
+    items = build_meshes(make_view("a"), make_view("b", depth=np.full((16, 24), np.nan, np.float32))).meshes
+    assert [len(shown(item).polygons) for item in items] == [25 * 17, 0]
+
+
+def test_every_mesh_shows_its_own_photo(make_view):
+    items = build_meshes(*(make_view(name, seed=seed) for seed, name in enumerate("abc"))).meshes
+    materials = [item.data.materials[0] for item in items]
+    assert [material.name for material in materials] == ["a", "b", "c"]
+    assert [material.node_tree.nodes.active.image.name for material in materials] == ["a.png", "b.png", "c.png"]
