@@ -32,10 +32,9 @@ def coarse_mesh(graph: Graph, fine: Socket, gone: Socket, step: Socket, rows: So
     cells = graph.call(whole_cells_group(), gone, step, rows, columns)
     found = graph.compare("EQUAL", graph.sample(fine, graph.named(GRID_INDEX, "INT"), index, "INT"), place)
     stays = graph.boolean("AND", found, graph.sample(fine, cells, index, "BOOLEAN"))
-    mesh = graph.delete(flat, graph.boolean("NOT", stays), "FACE")
-    uv = graph.sample(fine, graph.named(UV, "FLOAT_VECTOR"), index, "FLOAT_VECTOR")
-    mesh = graph.store(mesh, UV, uv, "FLOAT2", "CORNER")  # before the positions, from which the index is computed
-    return take_over(graph, mesh, fine, index)
+    mesh = remember_vertex(graph, graph.delete(flat, graph.boolean("NOT", stays), "FACE"), index)
+    uv = graph.sample(fine, graph.named(UV, "FLOAT_VECTOR"), graph.named(GRID_INDEX, "INT"), "FLOAT_VECTOR")
+    return take_over(graph, graph.store(mesh, UV, uv, "FLOAT2", "CORNER"), fine)
 
 
 def find_vertex(graph: Graph, fine: Socket, place: Socket, rows: Socket, columns: Socket) -> Socket:
@@ -43,9 +42,17 @@ def find_vertex(graph: Graph, fine: Socket, place: Socket, rows: Socket, columns
     return graph.call(find_vertex_group(), fine, place, rows, columns)
 
 
-def take_over(graph: Graph, mesh: Socket, source: Socket, index: Socket) -> Socket:
-    """Give the vertices of a mesh the positions, measures and materials of a source's vertices of these indices."""
-    return graph.call(take_over_group(), mesh, source, index)
+def remember_vertex(graph: Graph, mesh: Socket, index: Socket) -> Socket:
+    """Write down once which vertex of the source each vertex is, for a field is computed anew wherever it is used.
+
+    It stands in the attribute of the place in the grid until `take_over` brings that.
+    """
+    return graph.store(mesh, GRID_INDEX, index, "INT")
+
+
+def take_over(graph: Graph, mesh: Socket, source: Socket) -> Socket:
+    """Give the vertices of a mesh the places, positions, measures and materials of the source's that they remember."""
+    return graph.call(take_over_group(), mesh, source)
 
 
 def flat_grid_group() -> Any:
@@ -133,17 +140,18 @@ def _whole_cells(name: str) -> Any:
 
 def _take_over(name: str) -> Any:
     """Make the group that gives a mesh the positions, measures and materials of the fine one."""
-    inputs = (Input("Mesh", "Geometry"), Input("Fine", "Geometry"), Input("Index", "Int"))
-    graph = Graph(name, inputs, {"Mesh": "Geometry"})
-    mesh, fine, index = graph.inputs()
+    graph = Graph(name, (Input("Mesh", "Geometry"), Input("Fine", "Geometry")), {"Mesh": "Geometry"})
+    mesh, fine = graph.inputs()
+    index = graph.named(GRID_INDEX, "INT")
+    position = graph.sample(fine, graph.add("GeometryNodeInputPosition"), index, "FLOAT_VECTOR")
+    mesh = graph.add("GeometryNodeSetPosition", mesh, None, position)
     for measure in MEASURES:
         known = graph.named(measure)
         stored = graph.store(mesh, measure, graph.sample(fine, known, index))
         exists = graph.sample(fine, output(known, "Exists"), 0, "BOOLEAN")
         mesh = graph.switch("GEOMETRY", exists, mesh, stored)
-    mesh = graph.store(mesh, GRID_INDEX, graph.sample(fine, graph.named(GRID_INDEX, "INT"), index, "INT"), "INT")
-    position = graph.sample(fine, graph.add("GeometryNodeInputPosition"), index, "FLOAT_VECTOR")
-    return graph.end(_with_materials(graph, graph.add("GeometryNodeSetPosition", mesh, None, position), fine))
+    mesh = graph.store(mesh, GRID_INDEX, graph.sample(fine, index, index, "INT"), "INT")  # the last use of the indices
+    return graph.end(_with_materials(graph, mesh, fine))
 
 
 def _with_materials(graph: Graph, mesh: Socket, fine: Socket) -> Socket:

@@ -7,7 +7,7 @@ three follow from the place of the vertices in the grid. So they are not stored:
 from typing import Any
 
 from ...core.geometry.surfaces import GRID_INDEX
-from .coarse_mesh import find_vertex, take_over
+from .coarse_mesh import find_vertex, remember_vertex, take_over
 from .mesh import UV
 from .nodes import Graph, Input, Socket, shared_group
 
@@ -51,13 +51,11 @@ def _grid_faces(name: str) -> Any:
     """
     graph = Graph(name, (Input("Vertices", "Geometry"), *GRID, *BOUNDS), {"Mesh": "Geometry"})
     vertices, rows, columns, *bounds = graph.inputs()
-    grid = graph.add("GeometryNodeMeshGrid", 1.0, 1.0, rows, columns)
-    mesh = graph.store(grid, GRID_INDEX, graph.add("GeometryNodeInputIndex"), "INT")
-    place = graph.named(GRID_INDEX, "INT")
-    index = find_vertex(graph, vertices, place, rows, columns)
-    found = graph.compare("EQUAL", graph.sample(vertices, place, index, "INT"), place)
-    mesh = graph.delete(mesh, graph.boolean("NOT", found), "POINT")
-    mesh = take_over(graph, mesh, vertices, index)
+    grid, place = graph.add("GeometryNodeMeshGrid", 1.0, 1.0, rows, columns), graph.add("GeometryNodeInputIndex")
+    mesh = remember_vertex(graph, grid, find_vertex(graph, vertices, place, rows, columns))
+    known = graph.named(GRID_INDEX, "INT")
+    found = graph.compare("EQUAL", graph.sample(vertices, known, known, "INT"), place)
+    mesh = take_over(graph, graph.delete(mesh, graph.boolean("NOT", found), "POINT"), vertices)
     mesh = graph.store(
         mesh, UV, graph.on("POINT", _image_place(graph, rows, columns, bounds), "FLOAT_VECTOR"), "FLOAT2", "CORNER"
     )
