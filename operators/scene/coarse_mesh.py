@@ -12,6 +12,8 @@ from .nodes import Graph, Input, Socket, output, shared_group
 
 VERSION = 2
 """Of the groups."""
+BITS = 22
+"""Of the number of a grid's vertices at most: four millions."""
 SIZES = (Input("Step", "Int", 1, 1), Input("Rows", "Int", 2, 2), Input("Columns", "Int", 2, 2))
 
 
@@ -38,7 +40,7 @@ def coarse_mesh(graph: Graph, fine: Socket, gone: Socket, step: Socket, rows: So
 
 
 def find_vertex(graph: Graph, fine: Socket, place: Socket, rows: Socket, columns: Socket) -> Socket:
-    """Return the index of the vertex of a mesh at a place in the whole grid; the nearest one where it is missing."""
+    """Return the index of the vertex of a mesh at a place in the whole grid; of another one where it is missing."""
     return graph.call(find_vertex_group(), fine, place, rows, columns)
 
 
@@ -100,16 +102,33 @@ def _flat_grid(name: str) -> Any:
 
 
 def _find_vertex(name: str) -> Any:
-    """Make the group that finds a vertex by its place in the whole grid: the same number, unless some are missing."""
+    """Make the group that finds a vertex by its place in the whole grid: the same number, unless some are missing.
+
+    Where they are, the last vertex that is not beyond the place is searched bit by bit: vertices are in the grid's
+    order. Blender's search for the nearest takes ten times longer.
+    """
     inputs = (Input("Fine", "Geometry"), Input("Grid Index", "Int"), *SIZES[1:])
     graph = Graph(name, inputs, {"Index": "Int"})
     fine, place, rows, columns = graph.inputs()
     known = graph.add("GeometryNodeAttributeDomainSize", fine, component="MESH")
     is_whole = graph.compare("EQUAL", known, graph.math("MULTIPLY", rows, columns))
-    along = graph.add("ShaderNodeCombineXYZ", graph.named(GRID_INDEX, "INT"))
-    line = graph.add("GeometryNodeSetPosition", fine, None, along)
-    nearest = graph.add("GeometryNodeSampleNearest", line, graph.add("ShaderNodeCombineXYZ", place), domain="POINT")
-    return graph.end(graph.switch("INT", is_whole, nearest, place))
+    step, last = shared_group("Search Step", VERSION, _search_step), 0
+    for bit in reversed(range(BITS)):
+        last = graph.call(step, fine, place, known, last, 1 << bit)
+    return graph.end(graph.switch("INT", is_whole, last, place))
+
+
+def _search_step(name: str) -> Any:
+    """Make the group that goes on from a vertex by some number of them, unless that is beyond the place."""
+    numbers = tuple(Input(number, "Int") for number in ("Grid Index", "Count", "Last", "Further"))
+    graph = Graph(name, (Input("Fine", "Geometry"), *numbers), {"Last": "Int"})
+    fine, place, count, last, further = graph.inputs()
+    next_one = graph.math("ADD", last, further)
+    known = graph.sample(fine, graph.named(GRID_INDEX, "INT"), next_one, "INT")
+    is_beyond = graph.boolean(
+        "OR", graph.compare("GREATER_EQUAL", next_one, count), graph.compare("GREATER_THAN", known, place)
+    )
+    return graph.end(graph.switch("INT", is_beyond, next_one, last))
 
 
 def _whole_cells(name: str) -> Any:

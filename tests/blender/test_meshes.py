@@ -209,3 +209,18 @@ def test_every_mesh_shows_its_own_photo(make_view):
     materials = [item.data.materials[0] for item in items]
     assert [material.name for material in materials] == ["a", "b", "c"]
     assert [material.node_tree.nodes.active.image.name for material in materials] == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.97])
+def test_any_holes_leave_the_rest_as_it_is(make_view, share):
+    view = make_view()
+    view.depth[np.random.default_rng(3).uniform(size=view.depth.shape) < share] = np.nan
+    view.depth[0, 0] = view.depth[-1, -1] = np.nan
+    (item,) = build_meshes(view).meshes
+    mesh, surface = shown(item), grid_surface(view)
+    np.testing.assert_array_equal(positions(mesh), surface.vertices)
+    corners = np.empty(len(mesh.loops), np.int32)
+    mesh.loops.foreach_get("vertex_index", corners)
+    np.testing.assert_array_equal(corners.reshape(-1, 4), surface.quads)
+    for name in ("confidence", "depth"):
+        np.testing.assert_array_equal(floats(mesh, name), surface.measures[name])
