@@ -62,6 +62,11 @@ def flat_grid_group() -> Any:
     return shared_group("Flat Grid", VERSION, _flat_grid)
 
 
+def search_step_group() -> Any:
+    """Return the group that is one step of finding a vertex."""
+    return shared_group("Search Step", VERSION, _search_step)
+
+
 def find_vertex_group() -> Any:
     """Return the group that finds a vertex by its place in the whole grid."""
     return shared_group("Find Vertex", VERSION, _find_vertex)
@@ -112,7 +117,7 @@ def _find_vertex(name: str) -> Any:
     fine, place, rows, columns = graph.inputs()
     known = graph.add("GeometryNodeAttributeDomainSize", fine, component="MESH")
     is_whole = graph.compare("EQUAL", known, graph.math("MULTIPLY", rows, columns))
-    step, last = shared_group("Search Step", VERSION, _search_step), 0
+    step, last = search_step_group(), 0
     for bit in reversed(range(BITS)):
         last = graph.call(step, fine, place, known, last, 1 << bit)
     return graph.end(graph.switch("INT", is_whole, last, place))

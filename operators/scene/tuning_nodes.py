@@ -7,7 +7,14 @@ installed.
 from collections.abc import Callable
 from typing import Any
 
-from .coarse_mesh import coarse_mesh, find_vertex_group, flat_grid_group, take_over_group, whole_cells_group
+from .coarse_mesh import (
+    coarse_mesh,
+    find_vertex_group,
+    flat_grid_group,
+    search_step_group,
+    take_over_group,
+    whole_cells_group,
+)
 from .fine_mesh import BOUNDS, fine_mesh, grid_faces_group
 from .nodes import Graph, Input, Socket, output, shared_group
 
@@ -43,7 +50,8 @@ def groups(*, points: bool, meshes: bool) -> list[Callable[[], Any]]:
         meshes: Likewise.
     """
     for_points = [left_out_group, points_group] if points else []
-    inner = [find_vertex_group, take_over_group, grid_faces_group, flat_grid_group, whole_cells_group]
+    search = [search_step_group, find_vertex_group]
+    inner = [*search, take_over_group, grid_faces_group, flat_grid_group, whole_cells_group]
     for_meshes = [left_out_group, *inner, mesh_group] if meshes else []
     return list(dict.fromkeys((*for_points, *for_meshes)))
 

@@ -211,7 +211,7 @@ def test_every_mesh_shows_its_own_photo(make_view):
     assert [material.node_tree.nodes.active.image.name for material in materials] == ["a.png", "b.png", "c.png"]
 
 
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.97])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6])
 def test_any_holes_leave_the_rest_as_it_is(make_view, share):
     view = make_view()
     view.depth[np.random.default_rng(3).uniform(size=view.depth.shape) < share] = np.nan

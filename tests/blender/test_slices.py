@@ -15,7 +15,7 @@ from image_to_scene.operators.session import session
 from image_to_scene.operators.work import Order, work
 
 DATA = 9  # of two views with everything: two to measure, one for sizes, six for data
-SLICES = DATA + 8  # and one for each node group; then all is linked
+SLICES = DATA + 9  # and one for each node group; then all is linked
 LONGEST = 0.1  # seconds for which Blender does not answer
 
 
