@@ -23,8 +23,8 @@ class LostError(Exception):
 class Shelf:
     """Keeps track of what slices of work have made; all of it is removed when its block ends in an exception.
 
-    Until the last slice nothing of it is linked and nothing of it uses other data, so that Blender drops it by itself
-    where an undo step or a file should come to hold some of it.
+    Until the last slice nothing of it is linked and nothing of it uses other data, but for node groups that use each
+    other, so that Blender drops it by itself where an undo step or a file should come to hold some of it.
 
     Args:
         scene: Where all of it goes in the end.
