@@ -23,6 +23,7 @@ from .flaws import UnreadableError, refuse_non_files
 from .float_tiff import FloatTiffImage
 from .headers import has_sound_checksums
 from .kinds import content_of, kind_of
+from .linear_files import register
 from .radiance import RadianceImage
 
 MOST_PIXELS: Final = 500_000_000
@@ -142,6 +143,7 @@ def _formats_of(path: Path) -> tuple[str, ...]:
         return found if raw.register() else ()
     if content == "HEIF":
         return ("HEIF",) if _register_heif() else ()
+    register(ExrImage, RadianceImage, FloatTiffImage)
     return _formats()
 
 

@@ -95,12 +95,12 @@ def read_picture(path: Path, exposure: float | None = 0.0, *, as_stored: bool = 
         ImageError: The file is missing, broken, of an unknown kind or a panorama.
     """
     with _read(path, for_pixels=True) as image:
-        encoding = encoding_of(image)  # before EXIF, which Pillow looks for behind a PNG's pixels, too
+        expose(image, exposure)
+        encoding = encoding_of(image)  # before EXIF, for which Pillow may decode the pixels
         found = metadata.read(image, as_stored=as_stored)
         _refuse_panoramas(found)
         size = metadata.size_of(image, as_stored=as_stored)
         needs_copy = _needs_copy(image, encoding) or metadata.turns(image, as_stored=as_stored)
-        expose(image, exposure)
         pixels = _pixels(_srgb(image, encoding, as_stored=as_stored))
     is_coarser = size != pixels.shape[1::-1]
     return Picture(
