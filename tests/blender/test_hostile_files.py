@@ -12,7 +12,7 @@ import pytest
 from image_to_scene.core.errors import CameraError, ImageToSceneError
 from image_to_scene.operators import models
 from image_to_scene.operators.given_cameras import camera_items, views_with_cameras
-from image_to_scene.operators.inputs import exif, files
+from image_to_scene.operators.inputs import files
 from image_to_scene.operators.inputs.lenses import FSPY_LONGEST, read_fspy
 from image_to_scene.operators.scene.clips import read_movie
 
@@ -63,7 +63,6 @@ def test_a_pipe_is_refused_before_it_is_opened(tmp_path, name, read):
 def test_what_only_looks_into_files_passes_pipes_over(tmp_path):
     for name in ("config.json", "model.safetensors", "a.png"):
         os.mkfifo(tmp_path / name)
-    assert not exif.is_turned(tmp_path / "a.png")
     assert models._folder_config(tmp_path) is None
 
 
