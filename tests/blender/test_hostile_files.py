@@ -43,7 +43,7 @@ def no_hang():
         ("a.json", lambda path: views_with_cameras([], path)),
         ("a.blend", lambda path: views_with_cameras([], path)),
         ("b.blend", camera_items),
-        ("a.fspy", lambda path: read_fspy(path, (60, 40))),
+        ("a.fspy", read_fspy),
         ("a.png", files.size_of),
         ("a.tif", files.size_of),
         ("a.mp4", files.size_of),
@@ -79,7 +79,7 @@ def test_fspy_of_bad_json_is_refused_by_name(tmp_path, kind):
     content = struct.pack("<4sIII", b"fspy", 1, len(BAD_JSON[kind]), 0) + BAD_JSON[kind]
     (tmp_path / "a.fspy").write_bytes(content)
     with pytest.raises(CameraError, match=r"a\.fspy"):
-        read_fspy(tmp_path / "a.fspy", (60, 40))
+        read_fspy(tmp_path / "a.fspy")
 
 
 def test_an_fspy_file_that_claims_gigabytes_is_not_read(tmp_path):
@@ -87,7 +87,7 @@ def test_an_fspy_file_that_claims_gigabytes_is_not_read(tmp_path):
         file.write(struct.pack("<4sIII", b"fspy", 1, 2**32 - 1, 0))
         file.truncate(1 << 40)
     with pytest.raises(CameraError, match="whole fSpy project"):
-        read_fspy(tmp_path / "a.fspy", (60, 40))
+        read_fspy(tmp_path / "a.fspy")
     assert FSPY_LONGEST < 1 << 30
 
 
