@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,6 +13,7 @@ LOCK: Final = Path(__file__).with_name("requirements.lock")
 _PIN: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;]+)")
 _ACCELERATED: Final = re.compile(r"torch|triton|nvidia-|cuda-|pytorch-")
 """Packages that differ from one build of torch to another."""
+_ORIGIN: Final = re.compile(r"^\s+# from (\S.*)$", re.MULTILINE)
 
 
 class Pin(NamedTuple):
@@ -31,6 +33,12 @@ class Pin(NamedTuple):
         """Whether it is known which files may be taken for it."""
         return "--hash=" in self.text
 
+    @property
+    def origin(self) -> str:
+        """The index that it was found in, without a login, where uv was asked to say so; else empty."""
+        found = _ORIGIN.search(self.text)
+        return found[1] if found else ""
+
 
 def read_pins(text: str) -> list[Pin]:
     """Read a requirement file; a package can be in it several times, for several Pythons."""
@@ -41,6 +49,11 @@ def read_pins(text: str) -> list[Pin]:
         elif pins and line.startswith((" ", "\t")):
             pins[-1] = pins[-1]._replace(text=f"{pins[-1].text}\n{line}")
     return pins
+
+
+def torch_version(pins: Iterable[Pin]) -> str:
+    """Return the version of torch that a lock has."""
+    return next(pin.version for pin in pins if pin.name == "torch")
 
 
 def write_pins(pins: list[Pin]) -> str:

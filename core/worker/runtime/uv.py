@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import sys
 import sysconfig
@@ -14,7 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ...disk import write_problem
 from ...errors import InstallError
+from .indexes import KEPT
 from .processes import clean_environment
 
 LOCK: Final = Path(__file__).with_name("uv.json")
@@ -23,11 +24,6 @@ PROGRAM: Final = "uv.exe" if sys.platform == "win32" else "uv"
 
 _SYSTEMS: Final = {"linux": "linux", "win32": "windows", "darwin": "macos"}
 _MACHINES: Final = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
-_KEPT: Final = re.compile(
-    r"UV_((DEFAULT_|EXTRA_)?INDEX(_.*)?|FIND_LINKS|KEYRING_PROVIDER|(NATIVE_TLS|SYSTEM_CERTS)|INSECURE_HOST|"
-    r"HTTP_.*|CONCURRENT_.*|REQUEST_TIMEOUT)"
-)
-"""Of uv's own variables those that say how to reach an index; others would change where it installs what."""
 
 
 def platform_name() -> str:
@@ -39,7 +35,7 @@ def platform_name() -> str:
 def uv_environment(cache: Path, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return uv's environment: indexes, proxies and certificates of the artist's, a cache of ours."""
     clean = clean_environment(inherited)
-    kept = {name: value for name, value in clean.items() if not name.startswith("UV_") or _KEPT.fullmatch(name)}
+    kept = {name: value for name, value in clean.items() if not name.startswith("UV_") or KEPT.fullmatch(name)}
     return kept | {"UV_CACHE_DIR": str(cache), "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
 
 
@@ -65,7 +61,8 @@ def install_uv(folder: Path, places: Iterable[Path] | None = None) -> Path:
         draft.chmod(0o755)
         draft.replace(target)
     except OSError as error:
-        raise InstallError(f"The folder {folder} cannot be written ({error.strerror}): free the disk.") from error
+        problem = write_problem(error, folder / PROGRAM)
+        raise InstallError(f"The folder {folder} cannot be written ({problem}): free disk space.") from error
     if _hash_of(target) != expected:  # what is run is what was checked
         raise InstallError(_refusal([target]))
     return target
