@@ -207,6 +207,7 @@ class Installation(threading.Thread):
         words = ("--python", python_in(folder), *form, "-c", fixed, "-o", chosen, wanted)
         self._uv(program, folder, "pip", "compile", *words, *self._places())
         found = lockfile.read_pins(chosen.read_text(encoding="utf-8"))
+        chosen.unlink()  # it names indexes, whose addresses may hold secrets
         added = [pin for pin in found if pin.name not in {known.name for known in common}]
         if foreign := [pin.name for pin in added if not pin.is_accelerated]:
             raise InstallError(f"This torch asks for {foreign[0]}, which no known torch needs: take it from elsewhere.")

@@ -13,7 +13,7 @@ LOCK: Final = Path(__file__).with_name("requirements.lock")
 _PIN: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;]+)")
 _ACCELERATED: Final = re.compile(r"torch|triton|nvidia-|cuda-|pytorch-")
 """Packages that differ from one build of torch to another."""
-_ORIGIN: Final = re.compile(r"^\s+# from (\S.*)$", re.MULTILINE)
+_ORIGIN: Final = re.compile(r"^\s+# from (\S.*)$")
 
 
 class Pin(NamedTuple):
@@ -22,6 +22,8 @@ class Pin(NamedTuple):
     name: str
     version: str
     text: str
+    origin: str = ""
+    """The index that it was found in, where uv was asked to say so; a part of no text, since it may hold secrets."""
 
     @property
     def is_accelerated(self) -> bool:
@@ -33,12 +35,6 @@ class Pin(NamedTuple):
         """Whether it is known which files may be taken for it."""
         return "--hash=" in self.text
 
-    @property
-    def origin(self) -> str:
-        """The index that it was found in, without a login, where uv was asked to say so; else empty."""
-        found = _ORIGIN.search(self.text)
-        return found[1] if found else ""
-
 
 def read_pins(text: str) -> list[Pin]:
     """Read a requirement file; a package can be in it several times, for several Pythons."""
@@ -46,6 +42,8 @@ def read_pins(text: str) -> list[Pin]:
     for line in text.splitlines():
         if found := _PIN.match(line):
             pins.append(Pin(found[1].lower(), found[2], line))
+        elif pins and (found := _ORIGIN.match(line)):
+            pins[-1] = pins[-1]._replace(origin=found[1])
         elif pins and line.startswith((" ", "\t")):
             pins[-1] = pins[-1]._replace(text=f"{pins[-1].text}\n{line}")
     return pins

@@ -10,6 +10,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,14 +55,16 @@ def install_uv(folder: Path, places: Iterable[Path] | None = None) -> Path:
     fitting = next((place for place in found if _hash_of(place) == expected), None)
     if fitting is None:
         raise InstallError(_refusal(found))
+    draft, target = folder / f"{PROGRAM}.part", folder / PROGRAM
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft, target = folder / f"{PROGRAM}.part", folder / PROGRAM
         shutil.copyfile(fitting, draft)
         draft.chmod(0o755)
         draft.replace(target)
     except OSError as error:
-        problem = write_problem(error, folder / PROGRAM)
+        problem = write_problem(error, target)
+        with suppress(OSError):  # else a full disk stays full
+            draft.unlink()
         raise InstallError(f"The folder {folder} cannot be written ({problem}): free disk space.") from error
     if _hash_of(target) != expected:  # what is run is what was checked
         raise InstallError(_refusal([target]))
