@@ -1,7 +1,9 @@
 """A package index on the loopback address that serves a folder of wheels."""
 
+import socket
 import ssl
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PATIENCE = 60  # seconds; for a machine that is busy with other things
@@ -58,3 +60,37 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_words):
         pass
+
+
+class Proxy(ThreadingHTTPServer):
+    """Leads every secure connection to one server, whatever host it is meant for."""
+
+    daemon_threads = True
+
+    def __init__(self, target):
+        super().__init__(("127.0.0.1", 0), Tunnel)
+        self.target = target
+        self.address = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *_error):
+        self.shutdown()
+        self.server_close()
+
+
+class Tunnel(BaseHTTPRequestHandler):
+    def do_CONNECT(self):
+        with socket.create_connection(("127.0.0.1", self.server.target)) as other:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            threading.Thread(target=copy, args=(other, self.connection), daemon=True).start()
+            copy(self.connection, other)
+
+    def log_message(self, *_words):
+        pass
+
+
+def copy(source, target):
+    with suppress(OSError):
+        while piece := source.recv(1 << 16):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)

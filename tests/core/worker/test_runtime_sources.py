@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from small_disk import small_disk
-from stand_in_index import Index
+from stand_in_index import Index, Proxy
 from write_stand_in_wheels import write_wheel
 
 from image_to_scene.core.errors import InstallError
@@ -64,7 +64,9 @@ def link_to_itself(path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes and devices among its files")
 @pytest.mark.parametrize(
-    "make", [os.mkfifo, Path.mkdir, link_to_itself, lambda path: path.symlink_to("/dev/zero")], ids=str
+    "make",
+    [getattr(os, "mkfifo", None), Path.mkdir, link_to_itself, lambda path: path.symlink_to("/dev/zero")],
+    ids=["pipe", "folder", "loop", "device"],
 )
 @pytest.mark.parametrize("name", [TORCH, "numpy-1.0-py3-none-any.whl", "other-1.0-py3-none-any.whl"])
 def test_what_is_no_file_is_named_and_not_opened(store, install, wheels, make, name):
@@ -164,7 +166,7 @@ def test_what_is_in_the_lock_may_come_over_plain_http(install, index):
 def certificate(tmp_path):
     path = tmp_path / "index.pem"
     words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
-    words += " -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE"
+    words += " -addext subjectAltName=IP:127.0.0.1,DNS:download.pytorch.org -addext basicConstraints=critical,CA:FALSE"
     if shutil.which("openssl") is None:
         pytest.skip("openssl, which makes the index's certificate, is not on this machine")
     shown = tmp_path / "shown.pem"
@@ -181,6 +183,19 @@ def test_a_mirror_over_https_gives_torch_where_its_certificate_is_trusted(instal
         assert "package index cannot be reached" in str(install(wheels=None, build=RESOLVED).error)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         assert install(wheels=None, build=RESOLVED).runtime.facts["unverified"] == ["torch 2.13.0+cpu"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac takes torch from the package index")
+def test_a_torch_of_pytorchs_own_index_is_taken_and_named(install, index, packages, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Index(packages / "wheels", certificate) as pytorch, Proxy(pytorch.server_port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+        job = install(wheels=None, build="cpu")
+    assert job.error is None, job.log
+    assert job.runtime.facts["unverified"] == ["torch 2.13.0+cpu"]
+    assert "/whl/cpu/torch/" in pytorch.asked
+    assert not [path for path in index.asked if "torch-" in path]
 
 
 def test_variables_that_weaken_an_index_do_not_reach_uv_and_those_of_pip_say_nothing_to_it(
