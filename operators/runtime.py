@@ -8,7 +8,6 @@ import site
 import sys
 import threading
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,7 +156,7 @@ class _Installing(_Working):
             outcome: Outcome = self.execute(context)
             return outcome
         self._take_preferences(context)
-        _consent.cache_clear()
+        consent_lines.cache_clear()
         self._is_pressed = True
         return manager_of(context).invoke_props_dialog(self, width=420, title=self.bl_label, confirm_text="Install")
 
@@ -167,9 +166,10 @@ class _Installing(_Working):
         size = size_of(BUILDS[self.build])
         text = f"about {size.disk_text}" if self.wheels else size
         layout.label(text=f"Torch and its packages: {text}", icon="INFO", translate=False)
-        where = bpy.path.abspath(self.wheels) if self.wheels else "the internet: pypi.org and pytorch.org"
+        wheels = Path(bpy.path.abspath(self.wheels)) if self.wheels else None
+        where = wheels or "the internet: pypi.org and pytorch.org"
         layout.label(text=f"From {where}", icon="IMPORT", translate=False)
-        for number, line in enumerate(_consent(self.build, self.wheels)):
+        for number, line in enumerate(consent_lines(BUILDS[self.build], wheels, setup.lock)):
             layout.label(text=line, icon="BLANK1" if number else "ERROR", translate=False)
         layout.label(text="Only this add-on uses it. It can be removed in the preferences.", icon="BLANK1")
         if not self.wheels and not bpy.app.online_access and context.preferences:
@@ -374,13 +374,6 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     setup.close()
-
-
-@lru_cache(maxsize=8)
-def _consent(build: str, wheels: str) -> list[str]:
-    """Look once for what is not verified, since drawing happens often."""
-    pins = lockfile.read_pins(setup.lock.read_text(encoding="utf-8"))
-    return consent_lines(BUILDS[build], Path(bpy.path.abspath(wheels)) if wheels else None, pins)
 
 
 def _has_torch() -> bool:

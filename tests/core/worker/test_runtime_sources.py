@@ -18,7 +18,7 @@ from image_to_scene.core.worker.runtime import uv
 from image_to_scene.core.worker.runtime.builds import BUILDS, Build
 from image_to_scene.core.worker.runtime.consent import consent_lines
 from image_to_scene.core.worker.runtime.indexes import check_origins
-from image_to_scene.core.worker.runtime.lockfile import Pin, read_pins
+from image_to_scene.core.worker.runtime.lockfile import Pin
 from image_to_scene.core.worker.runtime.processes import Runner
 from image_to_scene.core.worker.runtime.store import Store
 from image_to_scene.core.worker.runtime.uv import uv_environment
@@ -238,17 +238,18 @@ def test_the_log_of_a_program_holds_no_login(tmp_path):
 
 
 def test_the_consent_names_the_torch_that_is_in_no_lock(packages, wheels):
-    pins = read_pins((packages / "requirements.lock").read_text())
-    assert consent_lines(BUILDS["cpu"], wheels, pins)[0] == f"Unverified: {TORCH}"
-    assert consent_lines(BUILDS["cpu"], packages / "index", pins) == []
+    lock = packages / "requirements.lock"
+    assert consent_lines(BUILDS["cpu"], wheels, lock)[0] == f"Unverified: {TORCH}"
+    assert consent_lines(BUILDS["cpu"], packages / "index", lock) == ()
+    consent_lines.cache_clear()
     write_wheel(wheels, "torch", "torch", "2.13.0+cu130", "")
     write_wheel(wheels, "torch", "torch", "1.0", "")
-    assert consent_lines(BUILDS["cpu"], wheels, pins)[0] == f"Unverified: {TORCH} and 1 more"
-    assert consent_lines(BUILDS["cpu"], wheels / "nowhere", pins) == ["This folder has no wheel of torch 2.13.0."]
-    assert consent_lines(BUILDS["index"], None, pins) == []
+    assert consent_lines(BUILDS["cpu"], wheels, lock)[0] == f"Unverified: {TORCH} and 1 more"
+    assert consent_lines(BUILDS["cpu"], wheels / "nowhere", lock) == ("This folder has no wheel of torch 2.13.0.",)
+    assert consent_lines(BUILDS["index"], None, lock) == ()
     if sys.platform != "darwin":  # where there is one torch only, which is in the lock
         for name, words in (("cu130", "CUDA 13.0"), ("rocm7.2", "ROCm 7.2"), ("auto", "this machine")):
-            first, *rest = consent_lines(BUILDS[name], None, pins)
+            first, *rest = consent_lines(BUILDS[name], None, lock)
             assert first == f"Unverified: torch 2.13.0 for {words} from download.pytorch.org"
             assert " ".join(rest) == (
                 "Its hash is not in the add-on's list. Install it only if you trust where it comes from."
