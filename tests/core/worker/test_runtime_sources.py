@@ -158,6 +158,15 @@ def test_a_torch_that_is_in_no_lock_is_not_taken_from_a_folder_that_was_not_chos
     assert str(install(wheels=None, build=RESOLVED).error).startswith("UV_FIND_LINKS gives torch 2.13.0+cpu")
 
 
+@pytest.mark.parametrize("name", ["UV_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX"])
+def test_beside_a_folder_that_was_chosen_nothing_else_is_looked_at(install, packages, wheels, monkeypatch, name):
+    (wheels / TORCH).unlink()
+    with Index(packages / "wheels") as index:
+        monkeypatch.setenv(name, str(packages / "wheels") if name == "UV_FIND_LINKS" else index.address)
+        assert "is not in the folder" in str(install(wheels=wheels).error)
+    assert not index.asked
+
+
 def test_what_is_in_the_lock_may_come_over_plain_http(install, index):
     assert install(wheels=None, build=RESOLVED).runtime.facts["unverified"] == []
 
