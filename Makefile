@@ -13,7 +13,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 TEST := -m pytest -q
 
 .PHONY: demo test fuzz lint types test-core test-blender test-blender53 test-app test-benchmarks bench bench-accuracy \
-  wheels lock extension clean
+  wheels lock check-lock extension clean
 
 demo: .venv/ready
 	$(BIN)/python demo/run.py
@@ -86,10 +86,27 @@ bench-accuracy: .venv/ready .venv-accuracy/ready
 wheels: .venv/ready
 	$(BIN)/python wheels/fetch.py
 
-# All that the worker's environment may consist of, on every platform, with hashes; after a change of runtime.txt.
+# All that the worker's environment may consist of, on every platform, with hashes; after a change of runtime.txt. What
+# is locked stays as it is while it fits; OPTIONS=--upgrade moves all of it to the newest.
+LOCK := core/worker/runtime/requirements.lock
+COMPILE := $(BIN)/uv pip compile requirements/runtime.txt --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --no-config --quiet
 lock: .venv/ready
-	$(BIN)/uv pip compile requirements/runtime.txt --universal --python-version 3.11 --generate-hashes --upgrade \
-	  --no-header --no-annotate --quiet --output-file core/worker/runtime/requirements.lock
+	$(COMPILE) $(OPTIONS) --output-file $(LOCK)
+
+# Asks the package index whether it still has the files whose hashes are in the lock, and whether all of it is to be had
+# as wheels for the platforms and Pythons of Blender 4.2 to 5.3; installs nothing.
+PLATFORMS := x86_64-pc-windows-msvc x86_64-unknown-linux-gnu aarch64-apple-darwin
+check-lock: .venv/ready
+	mkdir -p build && rm -f build/fresh.lock
+	$(COMPILE) --constraint $(LOCK) --output-file build/fresh.lock
+	diff $(LOCK) build/fresh.lock
+	@for platform in $(PLATFORMS); do for python in 3.11 3.13; do \
+	  echo "$$platform, Python $$python" && \
+	  MACOSX_DEPLOYMENT_TARGET=14.0 $(BIN)/uv pip install --dry-run --quiet --no-config --no-deps --require-hashes \
+	    --only-binary :all: --python-platform $$platform --python-version $$python --target build/check-lock \
+	    -r $(LOCK) || exit 1; \
+	done; done
 
 # build/: one zip for any platform; after `make wheels` also one per platform, with the installer of the runtime.
 extension: .venv/ready

@@ -33,7 +33,7 @@ def listed(names: Sequence[str]) -> str:
     """Join names in a sentence, `a, b and c`; those beyond the first eight are counted."""
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
     words = [*names[:NAMED], *more]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def brief(value: object) -> str:

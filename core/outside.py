@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from .imaging.flaws import is_regular
-from .imaging.kinds import is_movie
-from .imaging.signatures import is_image
+from .imaging.kinds import is_image, is_movie
 from .types import Reconstruction
 
 TAIL: Final = 3

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from .errors import CameraError, StorageError
 from .geometry.cameras import check_intrinsics, check_lens, check_rigid, transform_intrinsics
 from .imaging.flaws import UnreadableError, refuse_non_files
-from .imaging.signatures import is_image
+from .imaging.kinds import is_image
 from .json_reading import JSONError, read_json
 from .names import brief, readable, short
 from .outside import NOTHING, Chosen, absolute, locate, locators_of, places_of

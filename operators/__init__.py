@@ -2,11 +2,12 @@
 
 `settings` what is asked for, `models` what there is to choose from (`consent` to its licence), `download` brings it,
 `needs` says what it takes of `devices`; `inputs` from the picture list to views; `session` the worker and what it made,
-`runtime` what the worker runs on, `work` the steps from a task to a scene, `memory` what a root remembers; `scene` the
-builders. `reconstruct`, `pictures`, `reconstructions`, `placement` (with `picking`), `tuning` and `export` are the
-operators; `command` is the same from the command line, with `arguments`, `input_arguments` and `tuning_arguments`, how
-they are read (`usage`), `given_cameras` from files and standard `output`. `context` and `log` serve all. Only
-`register` makes anything known to Blender.
+`own_folders` what the artist saved, `accounting` which inputs were used; `runtime` what the worker runs on, `work` the
+steps from a task to a scene, `memory` what a root remembers; `scene` the builders. `reconstruct`, `pictures`,
+`reconstructions`, `placement` (with `picking`), `tuning` and `export` are the operators; `command` is the same from the
+command line, with `arguments`, `input_arguments` and `tuning_arguments`, how they are read (`usage`), `given_cameras`
+from files, `targets` where results may go and how they get there together, `ending` of a run by signals, and standard
+`output`. `context` and `log` serve all. Only `register` makes anything known to Blender.
 """
 
 

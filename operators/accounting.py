@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..core.imaging.flaws import listed
+from ..core.names import listed
 from ..core.types import LeftOut, Reconstruction
 from .inputs import Inputs
 

@@ -74,9 +74,10 @@ def items_from(arguments: Namespace, rate: float) -> files.Found:
     if not found.items:
         raise ImageError(f"No picture or movie can be used. {' '.join(found.warnings)}")
     if chooses and not any(item.kind in CLIPS for item in found.items):
+        left_out = f" ({' '.join(found.warnings)})" if found.warnings else ""
         raise UsageError(
             "--frames, --every and --count choose frames of clips, and --images names none; with --numbered sequence "
-            "numbered pictures are one"
+            f"numbered pictures are one{left_out}"
         )
     items = [replace(item, **_choice(item, arguments, rate), **_lens_of(arguments)) for item in found.items]
     return replace(found, items=tuple(_with_masks(items, arguments.masks)))

@@ -18,8 +18,9 @@ from ..core.errors import CancelledError, ImageToSceneError, InstallError
 from ..core.model.presets import megabytes
 from ..core.worker.client import find_python
 from ..core.worker.runtime import lockfile
-from ..core.worker.runtime.builds import BUILDS, backend_of, size_of
+from ..core.worker.runtime.builds import BUILDS, size_of
 from ..core.worker.runtime.check import Check
+from ..core.worker.runtime.consent import consent_lines
 from ..core.worker.runtime.installation import Installation, Removal, Source
 from ..core.worker.runtime.store import Runtime, Store
 from .context import PACKAGE, Outcome, manager_of
@@ -155,6 +156,7 @@ class _Installing(_Working):
             outcome: Outcome = self.execute(context)
             return outcome
         self._take_preferences(context)
+        consent_lines.cache_clear()
         self._is_pressed = True
         return manager_of(context).invoke_props_dialog(self, width=420, title=self.bl_label, confirm_text="Install")
 
@@ -164,11 +166,11 @@ class _Installing(_Working):
         size = size_of(BUILDS[self.build])
         text = f"about {size.disk_text}" if self.wheels else size
         layout.label(text=f"Torch and its packages: {text}", icon="INFO", translate=False)
-        where = bpy.path.abspath(self.wheels) if self.wheels else "the internet: pypi.org and pytorch.org"
+        wheels = Path(bpy.path.abspath(self.wheels)) if self.wheels else None
+        where = wheels or "the internet: pypi.org and pytorch.org"
         layout.label(text=f"From {where}", icon="IMPORT", translate=False)
-        if self.wheels or backend_of(BUILDS[self.build]):
-            layout.label(text="This torch may be unverified: its hash is not in the add-on's list.", icon="ERROR")
-            layout.label(text="Install it only if you trust where it comes from.", icon="BLANK1")
+        for number, line in enumerate(consent_lines(BUILDS[self.build], wheels, setup.lock)):
+            layout.label(text=line, icon="BLANK1" if number else "ERROR", translate=False)
         layout.label(text="Only this add-on uses it. It can be removed in the preferences.", icon="BLANK1")
         if not self.wheels and not bpy.app.online_access and context.preferences:
             layout.label(text="Blender's online access is off", icon="ERROR")

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
 
 from ..types import FloatArray
 from .colours import D65, SRGB, Chromaticities, srgb_from
@@ -36,6 +35,7 @@ class ExrImage(LinearImage):
 
     format = "EXR"
     format_description = "OpenEXR"
+    starts = MAGIC
 
     def _open(self) -> None:
         part, layer = _chosen(self._parts(header_only=True))
@@ -183,10 +183,3 @@ def _are_primaries(points: FloatArray) -> bool:
 def _box(window: Any) -> _Box:
     (left, top), (right, bottom) = window
     return int(left), int(top), int(right) + 1, int(bottom) + 1
-
-
-def _accept(prefix: bytes) -> bool:
-    return prefix.startswith(MAGIC)
-
-
-Image.register_open(ExrImage.format, ExrImage, _accept)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..names import readable
+from ..names import listed, readable
 from .kinds import is_movie
 
 _PICTURES = "JPEG, PNG, TIFF or WebP pictures"
 _MOVIES = "MP4, MOV, MKV or WebM movies"
-_NAMED = 5
 
 
 class UnreadableError(Exception):
-    """Why a file cannot be read, as the end of a sentence that starts with its name."""
+    """Why a file cannot be read, as the end of a sentence that starts with its name.
+
+    Where another file of the same kind would not help, it ends with what to do "instead".
+    """
 
 
 def refuse_non_files(path: Path) -> None:
@@ -61,7 +63,8 @@ def complaint(flaws: Mapping[Path, str]) -> str:
     each = "; ".join(f'"{path}" {flaw}' for path, flaw in flaws.items())
     those = "it" if len(flaws) == 1 else "them"
     count = f"One {kind}" if len(flaws) == 1 else f"{len(flaws)} {kind}s"
-    return f"{count} cannot be read: {each}; replace {those} with {better} or leave {those} out."
+    replaces = "" if all(flaw.endswith(" instead") for flaw in flaws.values()) else f"replace {those} with {better} or "
+    return f"{count} cannot be read: {each}; {replaces}leave {those} out."
 
 
 def remarks(notes: Iterable[tuple[Path, str]]) -> list[str]:
@@ -74,9 +77,3 @@ def remarks(notes: Iterable[tuple[Path, str]]) -> list[str]:
     for path, note in notes:
         names.setdefault(note, {})[readable(path.name)] = None
     return [f"{listed(list(group))}: {note}." for note, group in names.items()]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Name a few files and count the others."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"

@@ -44,6 +44,7 @@ class FloatTiffImage(LinearImage, TiffImagePlugin.TiffImageFile):
 
     format = "FLOAT_TIFF"
     format_description = "TIFF of floating-point samples"
+    starts = (b"II", b"MM")
 
     def _setup(self) -> None:
         tags: Any = self.tag_v2
@@ -209,10 +210,3 @@ def _grey_tiff(parts: Sequence[bytes], size: tuple[int, int], grid: tuple[int, i
         table += struct.pack("<HHI", tag, 4, len(numbers)) + place
     body = b"".join(parts) + bytes(starts[-1] % 2)
     return struct.pack("<2sHI", b"II", 42, directory) + body + table + bytes(4) + values
-
-
-def _accept(prefix: bytes) -> bool:
-    return prefix.startswith((b"II", b"MM"))
-
-
-Image.register_open(FloatTiffImage.format, FloatTiffImage, _accept)

@@ -1,11 +1,12 @@
 """The size of a picture as its header tells it: Blender would decode all of it for that, whatever memory it takes.
 
-The headers are those of PNG (W3C, Portable Network Graphics, 11.2.1) and JPEG (ITU-T T.81, B.2.2). Of movies of the MP4
-and MOV kind (ISO/IEC 14496-12, 8.3.2) it is how they are to be shown, which Blender tells in part only.
+The headers are those of PNG (W3C, Portable Network Graphics, 5.3 and 11.2.1) and JPEG (ITU-T T.81, B.2.2). Of movies of
+the MP4 and MOV kind (ISO/IEC 14496-12, 8.3.2) it is how they are to be shown, which Blender tells in part only.
 """
 
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -16,6 +17,9 @@ from .flaws import is_regular
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
+PIXELS: Final = b"IDAT"
+AT_ONCE: Final = 1 << 20
+"""Bytes of a chunk that are held."""
 JPEG: Final = b"\xff\xd8\xff"
 LONGEST: Final = 1 << 24
 """Bytes of a movie's header that are looked at."""
@@ -89,6 +93,32 @@ def is_whole_png(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-len(PNG_END), os.SEEK_END)
         return file.read() == PNG_END
+
+
+def has_sound_checksums(path: Path) -> bool:
+    """Tell whether the checksums of a PNG's pixel data fit; decoders that skip them show other pixels and say nothing.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(len(PNG))
+        while len(start := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", start)
+            if kind != PIXELS:
+                file.seek(length + 4, os.SEEK_CUR)
+            elif not _has_sound_checksum(file, length):
+                return False
+    return True
+
+
+def _has_sound_checksum(file: BinaryIO, length: int) -> bool:
+    """Read a chunk's content and its checksum; a file that ends before it is left to the decoder."""
+    found, left = zlib.crc32(PIXELS), length
+    while left and (part := file.read(min(left, AT_ONCE))):
+        found, left = zlib.crc32(part, found), left - len(part)
+    stated = file.read(4)
+    return len(stated) < 4 or found == int.from_bytes(stated, "big")
 
 
 def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:

@@ -83,6 +83,8 @@ _QUICKTIME_BOXES: Final = frozenset({b"moov", b"mdat", b"wide", b"pnot"})
 """What a QuickTime file from before `ftyp` starts with."""
 _BMP_HEADERS: Final = frozenset({12, 40, 52, 56, 64, 108, 124})
 _NETPBM: Final = re.compile(rb"P[1-6f]\s+[#\d]")
+_TARGA: Final = re.compile(rb".[\0\1](\0|[\1-\3]|[\x09-\x0b]).{13}[\x08\x0f\x10\x18\x20]", re.DOTALL)
+"""Targa has no signature: its colour map, type and depth are one of few (Truevision TGA 2.0, fields 2, 3 and 5)."""
 _DNG_VERSION: Final = 50706
 
 
@@ -116,6 +118,20 @@ def kind_of(path: Path) -> Kind | None:
 def is_movie(path: Path) -> bool:
     """Tell whether a file is a movie; everything else is taken for an image."""
     return kind_of(path) == "movie"
+
+
+def is_image(path: Path) -> bool:
+    """Tell by its content alone, whatever it is called, whether a file is an image or camera raw."""
+    found = content_of(path)
+    if found is not None or path.suffix.lower() != ".tga":
+        return found is not None and found not in _MOVIES
+    try:
+        if not path.is_file():  # to open a pipe would wait for a writer
+            return False
+        with path.open("rb") as file:
+            return _TARGA.match(file.read(_HEAD)) is not None
+    except (OSError, ValueError):
+        return False
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,12 +1,12 @@
 """Files of scene-linear light as Pillow opens images: by content, and converted to sRGB when their pixels are loaded.
 
-Each format is registered with Pillow by its module, so that what reads images needs to know no more of them than that
-they may be exposed.
+What reads images needs to know no more of them than that they may be exposed.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class Light:
 class LinearImage(ImageFile.ImageFile):
     """An image whose file holds scene-linear light."""
 
+    starts: bytes | tuple[bytes, ...]
+    """First bytes of a file of this format."""
     exposure: float | None = 0.0
     """In stops, applied when the pixels are loaded. None: samples are taken as they are."""
 
@@ -59,6 +61,20 @@ def _levels(light: Light, exposure: float | None) -> ByteArray:
     unit = np.clip(np.nan_to_num(light.samples, posinf=1.0), 0.0, 1.0)
     levels: ByteArray = np.rint(255.0 * unit).astype(np.uint8)
     return levels
+
+
+def register(*kinds: type[LinearImage]) -> None:
+    """Let Pillow open formats by these classes, and by no others of an earlier call.
+
+    Pillow keeps one class a format for the whole process, which may hold several copies of this package: a test's and
+    the worker's. Each registers its own before it opens a file.
+    """
+    for kind in kinds:
+        Image.register_open(str(kind.format), kind, _accepts(kind.starts))  # type: ignore[no-untyped-call]
+
+
+def _accepts(starts: bytes | tuple[bytes, ...]) -> Callable[[bytes], bool]:
+    return lambda prefix: prefix.startswith(starts)
 
 
 def expose(image: Image.Image, exposure: float | None) -> None:

@@ -57,7 +57,7 @@ NOT_SQUARE = (
     "Pixels that are {:.3g} times as wide as high, as the metadata states, are taken as square: {{}}. "
     "Resize such images to square pixels if they look squeezed."
 )
-PANORAMA = "is a panorama ({}), which no flat camera can show: export flat (rectilinear) views of it and use those"
+PANORAMA = "is a panorama ({}), which no flat camera can show: use flat (rectilinear) views exported from it instead"
 
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

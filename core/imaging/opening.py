@@ -21,7 +21,9 @@ from . import raw
 from .exr import ExrImage
 from .flaws import UnreadableError, refuse_non_files
 from .float_tiff import FloatTiffImage
+from .headers import has_sound_checksums
 from .kinds import content_of, kind_of
+from .linear_files import register
 from .radiance import RadianceImage
 
 MOST_PIXELS: Final = 500_000_000
@@ -57,11 +59,18 @@ _PACKAGES: Final = {"HEIF": ("a HEIC photo", "pillow-heif"), raw.FORMAT: ("a cam
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image and turn every failure of its decoder, until it is closed, into `UnreadableError`."""
+def opened(path: Path, *, for_pixels: bool = False) -> Iterator[Image.Image]:
+    """Open an image and turn every failure of its decoder, until it is closed, into `UnreadableError`.
+
+    Args:
+        path: The image's file.
+        for_pixels: Also refuse damage that the decoder would not see: Pillow skips the checksums of a PNG's pixels.
+    """
     try:
         refuse_non_files(path)
         with Image.open(path, formats=_formats_of(path)) as image:
+            if for_pixels and image.format == "PNG" and not has_sound_checksums(path):
+                raise UnreadableError("is damaged")
             yield image
     except Image.DecompressionBombError as error:
         raise UnreadableError(
@@ -134,6 +143,7 @@ def _formats_of(path: Path) -> tuple[str, ...]:
         return found if raw.register() else ()
     if content == "HEIF":
         return ("HEIF",) if _register_heif() else ()
+    register(ExrImage, RadianceImage, FloatTiffImage)
     return _formats()
 
 

@@ -10,7 +10,6 @@ import re
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
 
 from ..types import ByteArray, FloatArray
 from .colours import D65, SRGB, Chromaticities, srgb_from, xyz_from
@@ -27,6 +26,7 @@ class RadianceImage(LinearImage):
 
     format = "HDR"
     format_description = "Radiance"
+    starts = _MARKS
 
     def _open(self) -> None:
         stream: Any = self.fp
@@ -102,10 +102,3 @@ def _runs(data: bytes, start: int, width: int) -> tuple[ByteArray, int]:
     if len(decoded) != width:
         raise OSError("a row is cut off or damaged")
     return np.frombuffer(bytes(decoded), np.uint8), start
-
-
-def _accept(prefix: bytes) -> bool:
-    return prefix.startswith(_MARKS)
-
-
-Image.register_open(RadianceImage.format, RadianceImage, _accept)

@@ -94,13 +94,13 @@ def read_picture(path: Path, exposure: float | None = 0.0, *, as_stored: bool = 
     Raises:
         ImageError: The file is missing, broken, of an unknown kind or a panorama.
     """
-    with _read(path) as image:
-        encoding = encoding_of(image)  # before EXIF, which Pillow looks for behind a PNG's pixels, too
+    with _read(path, for_pixels=True) as image:
+        expose(image, exposure)
+        encoding = encoding_of(image)  # before EXIF, for which Pillow may decode the pixels
         found = metadata.read(image, as_stored=as_stored)
         _refuse_panoramas(found)
         size = metadata.size_of(image, as_stored=as_stored)
         needs_copy = _needs_copy(image, encoding) or metadata.turns(image, as_stored=as_stored)
-        expose(image, exposure)
         pixels = _pixels(_srgb(image, encoding, as_stored=as_stored))
     is_coarser = size != pixels.shape[1::-1]
     return Picture(
@@ -145,7 +145,7 @@ def read_kept(view: View) -> FloatArray:
 
 
 def _read_alpha(path: Path, *, as_stored: bool) -> FloatArray:
-    with _read(path) as image:
+    with _read(path, for_pixels=True) as image:
         lying = metadata.laid(image, as_stored=as_stored)
         if not lying.has_transparency_data:
             return np.ones(lying.size[::-1], np.float32)
@@ -153,10 +153,10 @@ def _read_alpha(path: Path, *, as_stored: bool) -> FloatArray:
 
 
 @contextmanager
-def _read(path: Path) -> Iterator[Image.Image]:
+def _read(path: Path, *, for_pixels: bool = False) -> Iterator[Image.Image]:
     """Open a picture and turn every failure of its decoder, until it is closed, into an error that names it."""
     try:
-        with opened(path) as image:
+        with opened(path, for_pixels=for_pixels) as image:
             yield image
     except UnreadableError as flaw:
         raise ImageError(complaint({path: str(flaw)})) from flaw
@@ -188,7 +188,7 @@ def same_shape(first: Sequence[float], second: Sequence[float]) -> bool:
 def _flaw(path: Path) -> str | None:
     """What keeps the picture from being read, or None."""
     try:
-        with opened(path) as image:
+        with opened(path, for_pixels=True) as image:
             _refuse_panoramas(metadata.read(image))
             image.draft("L", (1, 1))  # JPEG decodes eight times smaller, but still to the last byte
             image.load()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from huggingface_hub import errors as hub
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+from ..disk import FULL, write_problem
 from .hub_connection import host_of
 
 HttpError: type[Exception] = vars(hub)["HTTPError"]
@@ -57,10 +57,11 @@ def sentence_for(error: Exception, repository: str, endpoint: str, cache: Path) 
         return _answer_sentence(error.response.status_code, repository, host)
     if isinstance(error, FAILURES):
         return _connection_sentence(error, host)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+    problem = write_problem(error, cache / "new")
+    if problem == FULL:
         return f"The disk of {cache} is full: free some of it, or let HF_HOME name a folder on another disk."
     return (
-        f"The download could not be written to {cache} ({error}): free some of that disk and see that it may be "
+        f"The download could not be written to {cache} ({problem}): free some of that disk and see that it may be "
         "written to, or let HF_HOME name another folder."
     )
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from ...core.errors import ImageError
-from ...core.imaging.flaws import listed
 from ...core.imaging.kinds import IMAGE_SUFFIXES, MOVIE_SUFFIXES, content_of, is_movie, kind_of
-from ...core.names import readable
+from ...core.names import listed, readable
 from ...core.types import LeftOut
 from ..scene.clips import read_movie
 

@@ -110,7 +110,8 @@ def test_a_failure_in_the_last_step_leaves_nothing(make_reconstruction, data_blo
 def test_a_view_of_which_nothing_is_known_is_built(make_view, make_reconstruction):
     views = (make_view("a"), make_view("b", depth=np.full((16, 24), np.nan, np.float32)))
     built = build(make_reconstruction(views=views), BuildOptions(), bpy.context.scene)
-    assert [len(mesh.data.polygons) > 0 for mesh in built.meshes] == [True, False]
+    graph = bpy.context.evaluated_depsgraph_get()
+    assert [len(mesh.evaluated_get(graph).data.polygons) > 0 for mesh in built.meshes] == [True, False]
     assert built.points == 24 * 16
 
 

@@ -134,10 +134,10 @@ def test_folders_in_a_folder_are_named_where_they_have_images(tmp_path):
     found = files.find([tmp_path])
     assert set(left_out(found)) == {"day 2", "deep"}
     assert found.warnings[0].startswith(
-        f"Left out of {tmp_path.name}: day 2, deep (folders in it, whose images are not"
+        f"Left out of {tmp_path.name}: day 2 and deep (folders in it, whose images are not"
     )
     (tmp_path / "a.png").unlink()
-    with pytest.raises(ImageError, match=r"has no pictures or movies in it \(Left out of .*day 2, deep"):
+    with pytest.raises(ImageError, match=r"has no pictures or movies in it \(Left out of .*day 2 and deep"):
         files.find([tmp_path])
 
 

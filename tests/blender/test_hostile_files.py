@@ -12,7 +12,7 @@ import pytest
 from image_to_scene.core.errors import CameraError, ImageToSceneError
 from image_to_scene.operators import models
 from image_to_scene.operators.given_cameras import camera_items, views_with_cameras
-from image_to_scene.operators.inputs import exif, files
+from image_to_scene.operators.inputs import files
 from image_to_scene.operators.inputs.lenses import FSPY_LONGEST, read_fspy
 from image_to_scene.operators.scene.clips import read_movie
 
@@ -43,7 +43,7 @@ def no_hang():
         ("a.json", lambda path: views_with_cameras([], path)),
         ("a.blend", lambda path: views_with_cameras([], path)),
         ("b.blend", camera_items),
-        ("a.fspy", lambda path: read_fspy(path, (60, 40))),
+        ("a.fspy", read_fspy),
         ("a.png", files.size_of),
         ("a.tif", files.size_of),
         ("a.mp4", files.size_of),
@@ -63,7 +63,6 @@ def test_a_pipe_is_refused_before_it_is_opened(tmp_path, name, read):
 def test_what_only_looks_into_files_passes_pipes_over(tmp_path):
     for name in ("config.json", "model.safetensors", "a.png"):
         os.mkfifo(tmp_path / name)
-    assert not exif.is_turned(tmp_path / "a.png")
     assert models._folder_config(tmp_path) is None
 
 
@@ -80,7 +79,7 @@ def test_fspy_of_bad_json_is_refused_by_name(tmp_path, kind):
     content = struct.pack("<4sIII", b"fspy", 1, len(BAD_JSON[kind]), 0) + BAD_JSON[kind]
     (tmp_path / "a.fspy").write_bytes(content)
     with pytest.raises(CameraError, match=r"a\.fspy"):
-        read_fspy(tmp_path / "a.fspy", (60, 40))
+        read_fspy(tmp_path / "a.fspy")
 
 
 def test_an_fspy_file_that_claims_gigabytes_is_not_read(tmp_path):
@@ -88,7 +87,7 @@ def test_an_fspy_file_that_claims_gigabytes_is_not_read(tmp_path):
         file.write(struct.pack("<4sIII", b"fspy", 1, 2**32 - 1, 0))
         file.truncate(1 << 40)
     with pytest.raises(CameraError, match="whole fSpy project"):
-        read_fspy(tmp_path / "a.fspy", (60, 40))
+        read_fspy(tmp_path / "a.fspy")
     assert FSPY_LONGEST < 1 << 30
 
 

@@ -96,7 +96,8 @@ BAD = {
     "holds no solved": fspy_bytes({}),
     "no solved": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"principalPoint": {"x": "left"}}}),
     "cannot be": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"horizontalFieldOfView": 0.0}}),
-    "that cannot": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"imageWidth": math.nan}}),
+    "that cannot": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"imageWidth": 0.0}}),
+    "whole fSpy": fspy_bytes({"cameraParameters": GOOD["cameraParameters"] | {"imageWidth": math.nan}}),
 }
 
 

@@ -19,6 +19,8 @@ from image_to_scene.operators.scene import BuildOptions, build
 from image_to_scene.operators.settings import model_from
 from image_to_scene.panels.sidebar import IMAGETOSCENE_PT_result
 
+COMMIT = "0" * 40
+
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
@@ -34,10 +36,10 @@ def cache(tmp_path, monkeypatch):
 
 def put(cache, name):
     folder = cache / f"models--{PRESETS[name].repositories[-1].replace('/', '--')}"
-    (folder / "snapshots" / "0").mkdir(parents=True)
-    (folder / "snapshots" / "0" / "model.safetensors").touch()
+    (folder / "snapshots" / COMMIT).mkdir(parents=True)
+    (folder / "snapshots" / COMMIT / "model.safetensors").touch()
     (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text("0")
+    (folder / "refs" / "main").write_text(COMMIT)
     bpy.ops.image_to_scene.refresh_models()
 
 

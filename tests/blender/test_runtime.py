@@ -147,13 +147,18 @@ def test_without_a_python_the_sidebar_asks_for_the_runtime_and_names_its_size(wh
 
 
 def test_the_dialog_names_a_download_only_where_there_is_one(wheels):
-    def shown(wheels):
-        dialog = SimpleNamespace(layout=Layout(), build="cpu", wheels=wheels)
+    def shown(wheels, build="cpu"):
+        dialog = SimpleNamespace(layout=Layout(), build=build, wheels=wheels)
         runtime.IMAGETOSCENE_OT_install_runtime.draw(dialog, bpy.context)
         return dialog.layout.text
 
     assert "to download" in shown("") and "online access is off" in shown("")
     assert "to download" not in shown(wheels) and "on disk" in shown(wheels) and wheels in shown(wheels)
+    assert "Unverified: torch-2.13.0+cpu-py3-none-any.whl" in shown(wheels)
+    if sys.platform != "darwin":  # where there is one torch only, which is in the lock
+        assert "Unverified: torch 2.13.0 for CPU from download.pytorch.org" in shown("")
+        assert "Unverified: torch 2.13.0 for CUDA 13.0 from download.pytorch.org" in shown("", "cu130")
+    assert "nverified" not in shown("", "index")
 
 
 def test_the_preferences_show_how_things_are(wheels, preferences, tmp_path):

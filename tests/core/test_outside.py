@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from image_to_scene.core import outside
-from image_to_scene.core.imaging.signatures import is_image
+from image_to_scene.core.imaging.kinds import is_image
 from image_to_scene.core.outside import NOTHING, Chosen, is_network, unopened_warning
 from image_to_scene.core.storage import load, save
 from image_to_scene.core.types import ReconstructedView, Reconstruction
@@ -201,6 +201,8 @@ def test_other_files_are_none_whatever_their_names(tmp_path, content, suffix):
 
 
 def test_a_pipe_is_not_opened(tmp_path, saved):
+    os.mkfifo(tmp_path / "a.tga")
+    assert not is_image(tmp_path / "a.tga")
     os.mkfifo(saved / "a.png")
     name_in(saved, {"relative": "a.png"})
     assert load(saved, ALL).views[0].texture is None

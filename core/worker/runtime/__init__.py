@@ -18,6 +18,9 @@ Decisions, each with its reason:
 * `requirements.lock` has every package of every platform with its sha256. The packages of `torch` itself differ from
   machine to machine: those of the package index are in the lock too, those of PyTorch's own indexes are resolved first
   and installed with the hashes which that index gives. Nothing is built from source.
+* Packages of the lock may come from any mirror, whatever its protocol, since their hashes decide. A torch that is in no
+  lock comes by https (`indexes`) or from a folder that the artist names and that is looked through first
+  (`wheel_folder`), and is named before (`consent`) and afterwards.
 * uv's cache lies beside the environments, on the same disk, so that files are linked and not copied, and is removed
   after success; after a failure it stays, so that what was fetched is not fetched again.
 

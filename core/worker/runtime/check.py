@@ -120,7 +120,7 @@ def _findings(python: Path, found: dict[str, Any]) -> Findings:
     problems = [f"{PACKAGES[name]} {what}" for name, what in found["problems"].items()]
     major, minor, micro = found["version"]
     if (major, minor) < OLDEST:
-        problems = ["Python 3.10 or newer is needed"]
+        problems = [f"Python {'.'.join(map(str, OLDEST))} or newer is needed"]
     return Findings(
         python=python,
         version=(major, minor, micro),

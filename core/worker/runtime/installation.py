@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
@@ -11,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ...disk import write_problem
 from ...errors import CancelledError, ImageToSceneError, InstallError
-from . import lockfile, uv
+from . import indexes, lockfile, uv
 from .builds import BUILDS, Build, backend_of, size_of
 from .check import Findings, examine
 from .lockfile import Pin
+from .masking import without_secrets
 from .processes import Runner
 from .store import MARK, Runtime, Store, python_in, size_on_disk
+from .wheel_folder import check_wheels
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,19 @@ _FAILURES: Final = (
         ("Hash mismatch", "hash mismatch", "hashes provided", "doesn't match the hash"),
         "A package is not the one that this add-on was made with, so nothing was kept: try another index or folder",
     ),
-    (("ZIP file", "zip archive", "unexpected end of file"), "A package's file is broken: fetch it again"),
+    (
+        ("does not match filename",),
+        "The name of a package's file is not that of what is in it, so nothing was kept: take it from elsewhere",
+    ),
+    (
+        ("included as a URL dependency",),
+        "A package asks for another one from an address of its own, so nothing was kept: take it from elsewhere",
+    ),
+    (("The wheel is invalid", "reserved name"), "A package's file is not valid: take it from elsewhere"),
+    (
+        ("ZIP file", "zip archive", "Invalid zip", "unexpected end of file"),
+        "A package's file is broken: fetch it again",
+    ),
     (
         ("Failed to fetch", "error sending request", "dns error", "Connection refused", "timed out", "tls handshake"),
         "The package index cannot be reached: check network and proxy, try another build, or name a folder of wheels",
@@ -128,9 +142,8 @@ class Installation(threading.Thread):
         except ImageToSceneError as error:
             self.error = error
         except OSError as error:
-            is_full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-            reason = "the disk is full" if is_full else error.strerror or str(error)
-            self.error = InstallError(f"{self._store.root} cannot be written ({reason}): free some disk space.")
+            problem = write_problem(error, self._store.root / "new")
+            self.error = InstallError(f"{self._store.root} cannot be written ({problem}): free some disk space.")
         except Exception:  # the thread's boundary: a defect must not look like an installation
             log.exception(_DEFECT)
             self.error = InstallError(_DEFECT)
@@ -172,8 +185,9 @@ class Installation(threading.Thread):
 
     def _install(self, program: Path, folder: Path) -> None:
         pins = lockfile.read_pins(self._lock.read_text(encoding="utf-8"))
-        backend = backend_of(self._source.build)
-        if self._source.wheels is not None or backend is not None:
+        if self._source.wheels is not None:
+            check_wheels(self._source.wheels, pins)
+        if self._source.wheels is not None or backend_of(self._source.build) is not None:
             pins = self._resolved(program, folder, pins)
         wanted = _write(folder / "packages.txt", pins)
         unknown = [pin.name for pin in pins if not pin.has_hash]
@@ -187,18 +201,22 @@ class Installation(threading.Thread):
         """Replace what belongs to torch by what this machine or folder has; everything else stays as it is locked."""
         self.status = "Choosing packages"
         common = [pin for pin in pins if not pin.is_accelerated]
-        torch = next(f"torch=={pin.version}" for pin in pins if pin.name == "torch")
         wanted, fixed, chosen = folder / "torch.in", _write(folder / "common.txt", common), folder / "torch.txt"
-        wanted.write_text(f"{torch}\n", encoding="utf-8")
-        words = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "-c", fixed, "-o", chosen, wanted)
-        self._uv(program, folder, "pip", "compile", "--python", python_in(folder), *words, *self._places())
+        wanted.write_text(f"torch=={lockfile.torch_version(pins)}\n", encoding="utf-8")
+        form = ("--generate-hashes", "--no-header", "--no-annotate", "--emit-index-annotation", "--quiet")
+        words = ("--python", python_in(folder), *form, "-c", fixed, "-o", chosen, wanted)
+        self._uv(program, folder, "pip", "compile", *words, *self._places())
         found = lockfile.read_pins(chosen.read_text(encoding="utf-8"))
+        chosen.unlink()  # it names indexes, whose addresses may hold secrets
         added = [pin for pin in found if pin.name not in {known.name for known in common}]
         if foreign := [pin.name for pin in added if not pin.is_accelerated]:
             raise InstallError(f"This torch asks for {foreign[0]}, which no known torch needs: take it from elsewhere.")
         locked = {(pin.name, pin.version): pin for pin in pins}
         added = [locked.get((pin.name, pin.version), pin) for pin in added]
-        self._unverified = [f"{pin.name} {pin.version}" for pin in added if (pin.name, pin.version) not in locked]
+        unverified = [pin for pin in added if (pin.name, pin.version) not in locked]
+        if self._source.wheels is None:
+            indexes.check_origins(unverified)
+        self._unverified = [f"{pin.name} {pin.version}" for pin in unverified]
         return common + added
 
     def _places(self) -> list[str | Path]:
@@ -293,4 +311,5 @@ def _sentence(lines: list[str], returncode: int) -> str:
     if meaning is not None:
         return f"{meaning}."
     reason = next((line for line in reversed(lines) if line.strip()), f"exit code {returncode}").strip()
+    reason = without_secrets(reason)
     return f"The environment could not be made ({reason}): see the log and try again."

@@ -74,9 +74,7 @@ def masked(text: str, home: Path | None = None, user: str | None = None) -> str:
         user: The user's name; None: likewise.
     """
     home, user = home or Path.home(), _user() if user is None else user
-    text = _URL.sub(_without_secrets, text)
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
+    text = without_secrets(text, keeps_paths=False)
     text = _ENCODED.sub(lambda found: _decoded(found[0], home, user), text)
     if len(home.parts) > 1 or "\\" in str(home):  # not "/" alone
         for written in _spellings(str(home)):
@@ -90,15 +88,29 @@ def masked(text: str, home: Path | None = None, user: str | None = None) -> str:
     return text
 
 
-def _without_secrets(found: re.Match[str]) -> str:
-    """Keep of an address its protocol and its host, and the path where it is a public place's."""
+def without_secrets(text: str, *, keeps_paths: bool = True) -> str:
+    """Return a text without secrets, for the artist's own eyes.
+
+    Args:
+        text: What is to be shown.
+        keeps_paths: Keep the paths of addresses; False: only where the place is a public one.
+    """
+    text = _URL.sub(lambda found: _address(found, keeps_paths), text)
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _address(found: re.Match[str], keeps_path: bool) -> str:
+    """Keep of an address its protocol and its host, and the path where it is asked for or a public place's."""
     scheme, rest = found[1], found[2]
     if scheme.lower() == "file":
-        return f"{scheme}://{PATH}"
+        return found[0] if keeps_path else f"{scheme}://{PATH}"
     has_login, rest = "@" in rest, rest.rpartition("@")[2]
     address = re.split(r"[?#]", rest, maxsplit=1)[0]
     host, *folders = re.split(r"[\\/]", address, maxsplit=1)
-    path = f"/{folders[0]}" if folders and _PUBLIC.fullmatch(host.lower()) else f"/{PATH}" if folders else ""
+    is_shown = keeps_path or _PUBLIC.fullmatch(host.lower()) is not None
+    path = "".join(f"/{folder if is_shown else PATH}" for folder in folders)
     return f"{scheme}://{f'{SECRET}@' * has_login}{host}{path}{f'?{SECRET}' * (address != rest)}"
 
 

@@ -17,7 +17,7 @@ def main() -> None:
     """Import every package that is named, and say how that went."""
     found: Any = {"version": list(sys.version_info[:3]), "base": "", "packages": {}, "problems": {}, "damaged": {}}
     found["device"] = ""
-    if sys.version_info >= (3, 10):  # noqa: UP036 - the artist may name any Python
+    if sys.version_info >= (3, 11):  # noqa: UP036 - the artist may name any Python
         found["base"] = getattr(sys, "_base_executable", "") or sys.executable  # what a virtual environment stands on
         for name in sys.argv[1:]:
             _look_at(name, found)

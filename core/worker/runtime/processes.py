@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...errors import CancelledError, InstallError
+from .masking import without_secrets
 
 LOG_LINES: Final = 400
 
@@ -65,7 +66,7 @@ class Runner:
 
     def __init__(self) -> None:
         self.log: deque[str] = deque(maxlen=LOG_LINES)
-        """What they all said, newest last."""
+        """What they all said, without secrets, newest last."""
         self._cancelled = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -125,7 +126,7 @@ class Runner:
         with process.stdout as pipe:
             for line in pipe:
                 lines.append(line.decode("utf-8", errors="replace").rstrip())
-                self.log.append(lines[-1])
+                self.log.append(without_secrets(lines[-1]))
         return lines
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ...disk import write_problem
 from ...errors import InstallError
 
 MARK: Final = "whole.json"
@@ -74,8 +75,9 @@ class Store:
                     self.keep_alive(folder)
                     return folder
         except OSError as error:
+            problem = write_problem(error, self.root / "1")
             raise InstallError(
-                f"The folder {self.root} cannot be written ({error.strerror or error}): free the disk or its rights."
+                f"The folder {self.root} cannot be written ({problem}): free disk space or fix its permissions."
             ) from error
 
     def _make_root(self) -> None:
@@ -100,7 +102,8 @@ class Store:
             draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")
             draft.replace(folder / MARK)
         except OSError as error:
-            raise InstallError(f"The folder {folder} cannot be written ({error.strerror}): free the disk.") from error
+            problem = write_problem(error, draft)
+            raise InstallError(f"The folder {folder} cannot be written ({problem}): free disk space.") from error
         (folder / _BEAT).unlink(missing_ok=True)
         return Runtime(folder, facts)
 

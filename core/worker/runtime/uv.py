@@ -6,15 +6,17 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from ...disk import write_problem
 from ...errors import InstallError
+from .indexes import KEPT
 from .processes import clean_environment
 
 LOCK: Final = Path(__file__).with_name("uv.json")
@@ -23,11 +25,6 @@ PROGRAM: Final = "uv.exe" if sys.platform == "win32" else "uv"
 
 _SYSTEMS: Final = {"linux": "linux", "win32": "windows", "darwin": "macos"}
 _MACHINES: Final = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
-_KEPT: Final = re.compile(
-    r"UV_((DEFAULT_|EXTRA_)?INDEX(_.*)?|FIND_LINKS|KEYRING_PROVIDER|(NATIVE_TLS|SYSTEM_CERTS)|INSECURE_HOST|"
-    r"HTTP_.*|CONCURRENT_.*|REQUEST_TIMEOUT)"
-)
-"""Of uv's own variables those that say how to reach an index; others would change where it installs what."""
 
 
 def platform_name() -> str:
@@ -39,7 +36,7 @@ def platform_name() -> str:
 def uv_environment(cache: Path, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return uv's environment: indexes, proxies and certificates of the artist's, a cache of ours."""
     clean = clean_environment(inherited)
-    kept = {name: value for name, value in clean.items() if not name.startswith("UV_") or _KEPT.fullmatch(name)}
+    kept = {name: value for name, value in clean.items() if not name.startswith("UV_") or KEPT.fullmatch(name)}
     return kept | {"UV_CACHE_DIR": str(cache), "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
 
 
@@ -58,14 +55,17 @@ def install_uv(folder: Path, places: Iterable[Path] | None = None) -> Path:
     fitting = next((place for place in found if _hash_of(place) == expected), None)
     if fitting is None:
         raise InstallError(_refusal(found))
+    draft, target = folder / f"{PROGRAM}.part", folder / PROGRAM
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft, target = folder / f"{PROGRAM}.part", folder / PROGRAM
         shutil.copyfile(fitting, draft)
         draft.chmod(0o755)
         draft.replace(target)
     except OSError as error:
-        raise InstallError(f"The folder {folder} cannot be written ({error.strerror}): free the disk.") from error
+        problem = write_problem(error, target)
+        with suppress(OSError):  # else a full disk stays full
+            draft.unlink()
+        raise InstallError(f"The folder {folder} cannot be written ({problem}): free disk space.") from error
     if _hash_of(target) != expected:  # what is run is what was checked
         raise InstallError(_refusal([target]))
     return target

@@ -96,7 +96,7 @@ CASES = [
     worker_case("an array", NOT_WRITTEN.format("000"), "StorageError", "Saving", 20, "good.png"),
     Case(
         "full at the description",
-        full_for_the_worker("Saving", 600, "pixel.png"),
+        full_for_the_worker("Saving", 600, "four pixels.png"),
         "StorageError",
         NOT_WRITTEN.format("000"),
         cause="full at an array",

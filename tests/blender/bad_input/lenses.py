@@ -195,6 +195,10 @@ CASES = [
     refused("another program's", fspy(mark=b"spyf"), r"lens\.fspy is not a project of fSpy 1: save"),
     refused("fSpy not solved", fspy(None), r"lens\.fspy holds no solved lens: solve"),
     refused("fSpy that cannot be", fspy(SOLVED | {"horizontalFieldOfView": 4.0}), "holds a lens that cannot be: solve"),
-    refused("fSpy of another shape", fspy(SOLVED | {"imageWidth": 60}), "is of a picture of 60×60 pixels, .*: choose"),
+    refused(
+        "fSpy of another shape",
+        fspy(SOLVED | {"imageWidth": 60}),
+        "80×60 pixels, but the fSpy file lens.fspy is for 60×60.*: use",
+    ),
     works("fSpy", fspy()),
 ]

@@ -31,6 +31,7 @@ def write_pictures(folder):
         photo().save(folder / name)
     photo().save(folder / "webp.webp", lossless=True)
     photo((1, 1)).save(folder / "pixel.png")
+    Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)).save(folder / "four pixels.png")
     photo((300, 2)).save(folder / "sliver.png")
     photo((60, 60)).save(folder / "square.png")
     photo().convert("CMYK").save(folder / "cmyk.jpg")
@@ -39,8 +40,9 @@ def write_pictures(folder):
     rotated = Image.Exif()
     rotated[0x0112] = 6
     photo().save(folder / "rotated.jpg", exif=rotated)
-    large = Image.fromarray(CHANCE.integers(0, 256, (600, 800, 3), dtype=np.uint8))
-    large.save(folder / "large rotated.jpg", exif=rotated, quality=95)
+    noise = CHANCE.integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    noise[:, :400] //= 4
+    Image.fromarray(noise).save(folder / "large rotated.jpg", exif=rotated, quality=95)
     grey = (CHANCE.random((60, 80)) * 65535).astype(np.uint16)
     Image.fromarray(grey).save(folder / "sixteen.png")
     Image.fromarray(CHANCE.random((60, 80), dtype=np.float32)).save(folder / "float.tif")

@@ -283,7 +283,7 @@ def test_panoramas_are_refused_by_name(tmp_path, attributes, tags, kind):
         read_picture(path)
         return
     for refused in (lambda: read_picture(path), lambda: check_pictures([path])):
-        with pytest.raises(ImageError, match=rf"around\.jpg.* panorama \({kind}\).*export flat"):
+        with pytest.raises(ImageError, match=rf"around\.jpg.* panorama \({kind}\).* instead; leave it out\."):
             refused()
 
 

@@ -330,8 +330,23 @@ def test_a_preview_beside_the_image_is_not_missed(tmp_path):
 
 
 def test_remarks_name_the_files_they_are_true_of():
-    notes = [(Path(f"{number}.gif"), "only one") for number in range(7)] + [(Path("a.tif"), "only two")]
+    notes = [(Path(f"{number}.gif"), "only one") for number in range(10)] + [(Path("a.tif"), "only two")]
     assert remarks([*notes, notes[0]]) == [
-        "0.gif, 1.gif, 2.gif, 3.gif, 4.gif and 2 more: only one.",
+        "0.gif, 1.gif, 2.gif, 3.gif, 4.gif, 5.gif, 6.gif, 7.gif and 2 more: only one.",
         "a.tif: only two.",
     ]
+
+
+def test_a_png_whose_pixels_do_not_fit_their_checksum_is_named(tmp_path):
+    """Every single byte of the pixel data: some changes leave a stream that can be decoded to other pixels."""
+    Image.fromarray(smooth(16, 12)).save(tmp_path / "p.png", compress_level=0)
+    content = (tmp_path / "p.png").read_bytes()
+    start = content.index(b"IDAT") + 4
+    for place in range(start, content.index(b"IEND") - 8, 7):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        (tmp_path / "p.png").write_bytes(changed)
+        with pytest.raises(ImageError, match=r"p\.png"):
+            read_picture(tmp_path / "p.png")
+        with pytest.raises(ImageError, match=r"p\.png"):
+            check_pictures([tmp_path / "p.png"])

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub import constants, try_to_load_from_cache
 from loopback_hub import COMMIT, LoopbackHub, checksum
+from small_disk import small_disk
 
 from image_to_scene.core.errors import CancelledError, WeightsError
 from image_to_scene.core.model import download, hub_connection
@@ -471,6 +472,36 @@ def test_a_disk_that_takes_no_more_is_one_sentence(hub):
     )
     assert done.stdout.startswith("WeightsError The download could not be written to"), done
     assert tensors(hub) is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_called_that(hub):
+    part = (
+        hub.cache
+        / f"models--{REPOSITORY.replace('/', '--')}"
+        / "blobs"
+        / f"{checksum('model.safetensors', CONTENT)}.incomplete"
+    )
+    part.parent.mkdir(parents=True)
+    part.symlink_to("/dev/full")
+    with pytest.raises(WeightsError, match=r"^The disk of .* is full: free some"):
+        hub.download("small", ignore)
+    assert tensors(hub) is None
+
+
+def test_a_disk_that_fills_during_a_download_is_called_full_and_the_rest_follows(hub, tmp_path):
+    with small_disk(tmp_path / "disk", 1_000_000) as disk:
+        hub.cache, ballast = disk / "hub", disk / "ballast"
+
+        def fill(_progress):
+            if not ballast.exists():
+                ballast.write_bytes(bytes(shutil.disk_usage(disk).free - 100_000))
+
+        with pytest.raises(WeightsError, match=r"^The disk of .* is full: free some"):
+            hub.download("small", fill)
+        ballast.unlink()
+        hub.download("small", ignore)
+        assert tensors(hub).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(

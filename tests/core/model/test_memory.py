@@ -153,9 +153,12 @@ def test_a_run_that_is_short_of_memory_goes_on_with_smaller_chunks(child, kind):
 
 
 @on_linux
-@pytest.mark.parametrize("share", [0.6, 0.85])
+@pytest.mark.parametrize("share", [0.55, 0.65])
 def test_a_run_that_cannot_fit_says_what_does(child, share):
-    """The limit is a share of the least that this machine needs: torch takes more on some processors than on others."""
+    """The limit is a share of the least that this machine needs: torch takes more on some processors than on others.
+
+    Not close to all of it: what was taken counts address space that the allocator reserved and can do without.
+    """
     room = share * child(model="wide", views=12, size=[392, 294], chunk=1)["taken"]
     told = child(model="wide", views=12, size=[392, 294], chunk=8, room=room)
     assert told["error"] == "OutOfMemoryError"

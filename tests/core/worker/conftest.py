@@ -1,4 +1,5 @@
 import contextlib
+import subprocess
 import sys
 import time
 from importlib.util import find_spec
@@ -9,7 +10,14 @@ import pytest
 from image_to_scene.core.types import Request, View
 from image_to_scene.core.worker.client import Worker
 from image_to_scene.core.worker.protocol import ErrorMessage, ResultMessage
+from image_to_scene.core.worker.runtime.builds import BUILDS, Build
+from image_to_scene.core.worker.runtime.installation import Installation, Source
+from image_to_scene.core.worker.runtime.store import Store
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # helpers that other tests share
+from stand_in_index import Index
+
+WRITE_WHEELS = Path(__file__).resolve().parents[2] / "write_stand_in_wheels.py"
 SMALL_WORKER = Path(__file__).with_name("small_worker.py")
 MODELS_WITH_TORCH = ("torch_memory", "cuda_memory", "busy_torch")
 PATIENCE = 30  # seconds; for a machine that is busy with other things
@@ -85,3 +93,41 @@ def seconds_until_gone(pid, limit=5):
     while is_running(pid) and time.monotonic() - started < limit:
         time.sleep(0.02)
     return time.monotonic() - started
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory):
+    """Wheels, an index's wheels, and their lock."""
+    folder = tmp_path_factory.mktemp("packages") / "made"
+    subprocess.run([sys.executable, WRITE_WHEELS, folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "Jürgens Ordner – 写真")
+
+
+@pytest.fixture
+def install(store, packages):
+    """Install, by default from the folder of wheels; return the job, which is over."""
+
+    def run(wheels=packages / "wheels", build="cpu", lock=packages / "requirements.lock", **options):
+        source = Source(build if isinstance(build, Build) else BUILDS[build], wheels)
+        job = Installation(store, source, Path(sys.executable), lock=lock, **options)
+        job.start()
+        job.join(2 * PATIENCE)
+        assert job.is_done
+        if job.runtime is not None:
+            job.tidy()
+        return job
+
+    return run
+
+
+@pytest.fixture
+def index(packages, monkeypatch):
+    """A package index on the loopback address; it stops in the middle of the file that `hangs` names."""
+    with Index(packages / "index") as server:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", server.address)
+        yield server

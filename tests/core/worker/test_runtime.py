@@ -2,114 +2,31 @@
 
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
-import threading
 import time
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from write_stand_in_wheels import write_wheel
 
 from image_to_scene.core.errors import CancelledError, InstallError
 from image_to_scene.core.worker.client import find_python
 from image_to_scene.core.worker.runtime import uv
 from image_to_scene.core.worker.runtime.builds import BUILDS
 from image_to_scene.core.worker.runtime.installation import Installation, Removal, Source
-from image_to_scene.core.worker.runtime.store import MARK, Store, python_in
+from image_to_scene.core.worker.runtime.store import MARK, python_in
 
-WRITE_WHEELS = Path(__file__).resolve().parents[2] / "write_stand_in_wheels.py"
-write_wheel = runpy.run_path(str(WRITE_WHEELS))["write_wheel"]
 BASE = Path(sys.executable)
 PATIENCE = 60  # seconds; for a machine that is busy with other things
-
-
-@pytest.fixture(scope="session")
-def packages(tmp_path_factory):
-    """Wheels, an index's wheels, and their lock."""
-    folder = tmp_path_factory.mktemp("packages") / "made"
-    subprocess.run([sys.executable, WRITE_WHEELS, folder], check=True)
-    return folder
 
 
 @pytest.fixture(autouse=True)
 def uv_is_there():
     if not any(place.is_file() for place in uv._places()):
         pytest.skip("uv is not installed beside this Python (requirements/development.txt)")
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "Jürgens Ordner – 写真")
-
-
-@pytest.fixture
-def install(store, packages):
-    """Install, by default from the folder of wheels; return the job, which is over."""
-
-    def run(wheels=packages / "wheels", build="cpu", lock=packages / "requirements.lock", **options):
-        job = Installation(store, Source(BUILDS[build], wheels), BASE, lock=lock, **options)
-        job.start()
-        job.join(PATIENCE)
-        assert job.is_done
-        if job.runtime is not None:
-            job.tidy()
-        return job
-
-    return run
-
-
-@pytest.fixture
-def index(packages, monkeypatch):
-    """A package index on the loopback address; it stops in the middle of the file that `hangs` names."""
-    with Index(packages / "index") as server:
-        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_port}/simple")
-        yield server
-
-
-class Index(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, folder):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.folder, self.hangs = folder, ""
-        self.reached, self.over = threading.Event(), threading.Event()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def __exit__(self, *_error):
-        self.over.set()
-        self.shutdown()
-        self.server_close()
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        name = self.path.rstrip("/").rpartition("/")[2]
-        wheels = [wheel.name for wheel in self.server.folder.glob("*.whl")]
-        if name in wheels:
-            self.answer((self.server.folder / name).read_bytes(), name == self.server.hangs)
-        else:
-            files = [wheel for wheel in wheels if wheel.startswith(f"{name.replace('-', '_')}-")]
-            self.answer("".join(f'<a href="/files/{file}">{file}</a>' for file in files).encode())
-
-    def answer(self, content, hangs=False):
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html" if content.startswith(b"<a") else "application/octet-stream")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if hangs:
-            self.wfile.write(content[: len(content) // 2])
-            self.wfile.flush()
-            self.server.reached.set()
-            self.server.over.wait(PATIENCE)
-        else:
-            self.wfile.write(content)
-
-    def log_message(self, *_words):
-        pass
 
 
 def imported(python, module):

@@ -160,7 +160,7 @@ def test_the_check_refuses_an_old_python_and_what_is_none(tmp_path):
     other.write_text("#!/bin/sh\necho I am something else\n")
     for path in (old, other):
         path.chmod(0o755)
-    assert "3.10 or newer is needed" in examine(old).summary
+    assert "3.11 or newer is needed" in examine(old).summary
     with pytest.raises(InstallError, match="I am something else"):
         examine(other)
     with pytest.raises(InstallError, match="cannot be started"):
