@@ -22,7 +22,22 @@ from .work import Order, SteppedOperator
 NOT_SAVED: Final = "Its depth was not saved before Blender was closed, or moved since: press Run Again, then save"
 
 
-class IMAGETOSCENE_OT_open_reconstruction(SteppedOperator, bpy.types.Operator):
+class FolderOperator(SteppedOperator):
+    """An operator that asks for a folder and builds what the sidebar says is to be built."""
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
+        """Ask for the folder."""
+        manager_of(context).fileselect_add(self)  # type: ignore[arg-type]
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> Outcome:
+        """Build what the sidebar says is to be built, in slices where the file browser was used for the folder."""
+        if self.options.is_invoke and not bpy.app.background:  # type: ignore[attr-defined]
+            return self.go_modal(context)
+        return super().execute(context)
+
+
+class IMAGETOSCENE_OT_open_reconstruction(FolderOperator, bpy.types.Operator):
     """Choose the folder of a saved reconstruction and build it; no network is needed"""
 
     bl_idname = "image_to_scene.open_reconstruction"
@@ -50,17 +65,6 @@ class IMAGETOSCENE_OT_open_reconstruction(SteppedOperator, bpy.types.Operator):
         cls.poll_message_set("A reconstruction is running")
         return context.scene is not None and session.run is None
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
-        """Ask for the folder."""
-        manager_of(context).fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context: bpy.types.Context) -> Outcome:
-        """Build what the sidebar says is to be built, in slices where the file browser was used for the folder."""
-        if self.options.is_invoke and not bpy.app.background:
-            return self.go_modal(context)
-        return super().execute(context)
-
     def begin(self, context: bpy.types.Context) -> tuple[Task, Order, bpy.types.Scene]:
         """Take the folder as it is; its copies of pictures stay where they are."""
         folder = Path(bpy.path.abspath(self.directory))
@@ -71,7 +75,7 @@ class IMAGETOSCENE_OT_open_reconstruction(SteppedOperator, bpy.types.Operator):
         return session.open(folder, chosen), order, scene_of(context)
 
 
-class IMAGETOSCENE_OT_find_photos(SteppedOperator, bpy.types.Operator):
+class IMAGETOSCENE_OT_find_photos(FolderOperator, bpy.types.Operator):
     """Choose the folder with the photos of the opened reconstruction, and build it again with them"""
 
     bl_idname = "image_to_scene.find_photos"
@@ -87,17 +91,6 @@ class IMAGETOSCENE_OT_find_photos(SteppedOperator, bpy.types.Operator):
         root = active_root(context)
         cls.poll_message_set("There is no reconstruction that was opened from a folder")
         return session.run is None and root is not None and is_opened(root)
-
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
-        """Ask for the folder."""
-        manager_of(context).fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context: bpy.types.Context) -> Outcome:
-        """Build, in slices where the file browser was used for the folder."""
-        if self.options.is_invoke and not bpy.app.background:
-            return self.go_modal(context)
-        return super().execute(context)
 
     def begin(self, context: bpy.types.Context) -> tuple[Task, Order, bpy.types.Scene]:
         """Open the same folder again, with the photos."""

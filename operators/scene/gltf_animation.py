@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from ...core.names import listed
 from .compat import curves_of
 from .gltf_points import FLOAT, append_item, append_values
 
@@ -174,7 +175,7 @@ def unsaid(cameras: Mapping[str, Mapping[str, Any]], motions: Mapping[str, Motio
             "The lens is shifted in {}; glTF cameras cannot express that, so in the .glb they look past the image.",
         ),
     )
-    return [sentence.format(_listed(names)) for names, sentence in sentences if names]
+    return [sentence.format(listed(names)) for names, sentence in sentences if names]
 
 
 def _shift(extras: Mapping[str, Any]) -> str:
@@ -182,8 +183,3 @@ def _shift(extras: Mapping[str, Any]) -> str:
     K = extras["image_from_camera"]
     x, y = K[0][2] - 0.5 * extras["width"], K[1][2] - 0.5 * extras["height"]
     return f"{x:+.1f} px across, {y:+.1f} px down" if max(abs(x), abs(y)) > 0.5 else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
