@@ -73,6 +73,19 @@ def movie_shape(path: Path) -> Shape | None:
     return None
 
 
+def is_spherical(path: Path) -> bool:
+    """Tell whether a movie of the MP4 or MOV kind states that it shows all around.
+
+    Source: Google's Spherical Video RFC, V1 (XML in a box of its own) and V2 (boxes st3d and sv3d).
+    """
+    try:
+        with path.open("rb") as file:
+            header = _box(file, b"moov")
+    except (OSError, OverflowError, struct.error):
+        return False
+    return b"sv3d" in header or b"GSpherical:Spherical>" in header
+
+
 def _box(file: BinaryIO, kind: bytes) -> bytes:
     """Return what the first box of a kind holds; nothing where there is none."""
     while len(start := file.read(8)) == 8:

@@ -37,6 +37,7 @@ from .colours import is_wide, srgb_from_wide
 from .copies import write_copy
 from .deinterlacing import deinterlaced
 from .flaws import UnreadableError, refuse_non_files
+from .headers import is_spherical
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 _CONTAINERS: Final = "mov,matroska,webm,avi,flv,asf,mpeg,mpegts,mpegvideo,mxf,dv,ogg"
 _ONLY_FORWARD: Final = ("avi", "flv", "mpeg", "mpegvideo")  # after seeking, their times are off by some frames
+_SPHERICAL: Final = (
+    "is a 360° movie, which no flat camera can show: use flat views exported from it instead"
+)
 _DAMAGED: Final = "is cut off, damaged or not a movie of a known kind"
 _TOLERANCE: Final = 0.0006  # seconds; containers that count milliseconds round a frame's time by half of one
 _WORTH_SEEKING: Final = 2.0  # seconds; up to here, decoding on costs no more than decoding from a key frame
@@ -111,6 +115,8 @@ def take_frames(
 def _opened(movie: Path) -> Iterator[InputContainer]:
     """Open a movie and turn every failure of its decoder, until it is closed, into `UnreadableError`."""
     refuse_non_files(movie)
+    if is_spherical(movie):
+        raise UnreadableError(_SPHERICAL)
     try:
         import av
     except ImportError as error:

@@ -1,5 +1,6 @@
 """A movie gives the frame that is shown at a time, upright, square and in sRGB; what is no movie is named."""
 
+import struct
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -501,3 +502,22 @@ def test_a_worker_without_the_package_says_so(tmp_path, monkeypatch):
     movie = write(tmp_path / "m.mp4", [numbered_frame(0)])
     monkeypatch.setitem(sys.modules, "av", None)
     assert "lacks the package av" in flaw(movie, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        struct.pack(">I4s16s", 60, b"uuid", bytes(16)) + b"<GSpherical:Spherical>true</GSpherical>"[:36],
+        struct.pack(">I4s", 8, b"sv3d"),
+    ],
+)
+def test_a_movie_of_all_around_is_refused(tmp_path, box):
+    path = write(tmp_path / "around.mp4", [numbered_frame(i) for i in range(3)])
+    take_frames(path, [0.0], tmp_path)
+    content = path.read_bytes()
+    start = content.index(b"moov") - 4
+    (length,) = struct.unpack_from(">I", content, start)
+    assert start + length == len(content), "the table of contents is last, so that nothing in it moves"
+    path.write_bytes(content[:start] + struct.pack(">I", length + len(box)) + content[start + 4 :] + box)
+    with pytest.raises(UnreadableError, match="360° movie"):
+        take_frames(path, [0.0], tmp_path)
