@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 
 import bpy
 import numpy as np
@@ -69,7 +70,8 @@ def _tell(place, struct, found, told):
             or (struct.bl_rna.identifier, prop.identifier) in FLEETING_OF
         ):
             continue
-        value, where = getattr(struct, prop.identifier), f"{place}.{prop.identifier}"
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # every property, old ones too
+            value, where = getattr(struct, prop.identifier), f"{place}.{prop.identifier}"
         if prop.type == "POINTER":
             _tell_one(where, value, found, told)
         elif prop.type == "COLLECTION":
