@@ -23,7 +23,9 @@ WRITE_IMAGE = """
 import sys, numpy
 from PIL import Image
 for number, name in enumerate(sys.argv[1:]):
-    Image.fromarray(numpy.random.default_rng(number).integers(0, 256, (60, 80, 3), dtype=numpy.uint8)).save(name)
+    levels = numpy.random.default_rng(number).integers(0, 256, (60, 80, 3), dtype=numpy.uint8)
+    levels[:, :40] //= 4
+    Image.fromarray(levels).save(name)
 """
 
 
