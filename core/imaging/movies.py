@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 
 _CONTAINERS: Final = "mov,matroska,webm,avi,flv,asf,mpeg,mpegts,mpegvideo,mxf,dv,ogg"
 _ONLY_FORWARD: Final = ("avi", "flv", "mpeg", "mpegvideo")  # after seeking, their times are off by some frames
-_SPHERICAL: Final = (
-    "is a 360° movie, which no flat camera can show: use flat views exported from it instead"
-)
+_SPHERICAL: Final = "is a 360° movie, which no flat camera can show: use flat views exported from it instead"
 _DAMAGED: Final = "is cut off, damaged or not a movie of a known kind"
 _TOLERANCE: Final = 0.0006  # seconds; containers that count milliseconds round a frame's time by half of one
 _WORTH_SEEKING: Final = 2.0  # seconds; up to here, decoding on costs no more than decoding from a key frame

@@ -55,6 +55,7 @@ class Child:
 
     Raises:
         WorkerError: The system cannot run that interpreter.
+        MemoryError: There is no memory for the threads that listen to it.
     """
 
     def __init__(self, python: Path, script: Path) -> None:
@@ -82,9 +83,14 @@ class Child:
         """When it last gave a sign of life."""
         self._commands: SimpleQueue[bytes] = SimpleQueue()
         self._received: SimpleQueue[Message | WorkerError | Ended] = SimpleQueue()
-        logging = _thread(_keep_log, _pipe(self._process.stderr), self.log)
-        _thread(_write, self._commands, _pipe(self._process.stdin))
-        _thread(self._read, _pipe(self._process.stdout), logging)
+        try:
+            logging = _thread(_keep_log, _pipe(self._process.stderr), self.log)
+            _thread(_write, self._commands, _pipe(self._process.stdin))
+            _thread(self._read, _pipe(self._process.stdout), logging)
+        except RuntimeError as error:  # the system has no memory for a thread's stack
+            self._process.kill()
+            self._scratch.close()
+            raise MemoryError(str(error)) from error
 
     @property
     def pid(self) -> int:
