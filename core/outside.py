@@ -29,7 +29,7 @@ _LINKS: Final = (getattr(stat, "IO_REPARSE_TAG_SYMLINK", -1), getattr(stat, "IO_
 
 @dataclass(frozen=True)
 class Chosen:
-    """What outside a saved folder the artist has chosen, and so may be opened."""
+    """The artist's choice of what may be opened outside a saved folder."""
 
     files: frozenset[Path] = frozenset()
     """Absolute, such as the photos of this session's runs."""

@@ -37,7 +37,7 @@ _ALONG_ALONE: Final = 0.9  # the same where one image alone shows the bar
 
 @dataclass(frozen=True)
 class Bars:
-    """How many pixels of an image's sides are bars."""
+    """Widths of the bars along an image's sides, pixels."""
 
     above: int = 0
     below: int = 0

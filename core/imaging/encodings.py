@@ -37,7 +37,7 @@ _STRIP: Final = 64  # rows, which stay in the processor's cache
 
 @dataclass(frozen=True)
 class Encoding:
-    """What samples stand for."""
+    """The meaning of samples."""
 
     primaries: int
     """Code point of ISO/IEC 23091-2, or `colours.ADOBE_RGB`."""
@@ -49,7 +49,7 @@ class Encoding:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether samples are sRGB as they are."""
+        """Return whether samples are sRGB as they are."""
         return self.is_full_range and not is_wide(self.primaries, self.transfer)
 
 

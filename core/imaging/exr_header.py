@@ -30,7 +30,7 @@ class Windows:
 
     @property
     def are_same(self) -> bool:
-        """Whether the data window is the display window."""
+        """Return whether the data window is the display window."""
         return self.data_corner == (0, 0) and self.data_size == self.size
 
 

@@ -98,7 +98,7 @@ _APPLE_PANORAMA: Final = 6
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file states of its image."""
+    """The statements of a file about its image."""
 
     focal_length: float | None = None
     """Parts of the image's diagonal. None: not stated, or of no use."""

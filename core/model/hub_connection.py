@@ -35,7 +35,7 @@ _OTHER_MIRROR: Final = "let HF_ENDPOINT name another mirror, or none"
 
 @dataclass(frozen=True)
 class Facts:
-    """What a hub says of one file, checked for its form."""
+    """A hub's statements about one file, checked for their form."""
 
     commit: str
     """40 hexadecimal digits."""
