@@ -11,6 +11,7 @@ APPLICATIONS ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/image_t
 SUITES ?= sid trixie
 PIP := -m pip install --quiet --disable-pip-version-check
 TEST := -m pytest -q
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: demo test fuzz lint types test-core test-blender test-blender53 test-app test-benchmarks bench bench-accuracy \
   wheels lock check-lock extension clean
@@ -18,7 +19,9 @@ TEST := -m pytest -q
 demo: .venv/ready
 	$(BIN)/python demo/run.py
 
-test: lint types test-core test-blender test-blender53 test-benchmarks
+# Two suites at a time, since each keeps little more than one core busy; their output comes one after the other.
+test: lint types
+	$(MAKE) --no-print-directory -j2 $(SYNC) test-core test-blender test-blender53 test-benchmarks
 
 # 1,330 mutated files with a fixed seed: each ends in a sentence, or in a result that its mutation explains. A test has
 # ten minutes, a mutated file half of one.
