@@ -5,6 +5,7 @@ Both are custom properties with JSON in them, so that they go wherever the root 
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import bpy
 
 from ..core.errors import StorageError
 from ..core.json_reading import parse_json
+from ..core.outside import is_network
 from ..core.request_json import request_from_json, request_to_json
 from ..core.storage import is_reconstruction
 from ..core.types import Request
@@ -87,4 +89,14 @@ def remembered_folder(root: bpy.types.Object) -> Path | None:
         places = [Path(bpy.path.abspath(place)) for place in parse_json(str(root.get(SAVED_KEY, "[]")).encode())]
     except (TypeError, ValueError):
         return None
-    return next((place for place in places if is_reconstruction(place)), None)
+    return next((place for place in places if _may_be_asked(place) and is_reconstruction(place)), None)
+
+
+def _may_be_asked(place: Path) -> bool:
+    """Tell whether to look at a place that a .blend names: on a network share, only on the server that it lies on."""
+    return not is_network(place) or _server(place) == _server(Path(bpy.data.filepath))
+
+
+def _server(path: Path) -> str:
+    r"""Return the server's name of a path such as `\\server\share`; nothing for other paths."""
+    return re.split(r"[\\/]", str(path))[2].casefold() if is_network(path) else ""

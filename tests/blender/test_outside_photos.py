@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from image_to_scene.core.storage import save
-from image_to_scene.operators import own_folders
+from image_to_scene.operators import memory, own_folders
 from image_to_scene.operators.session import session
 
 
@@ -119,3 +119,13 @@ def test_photos_of_this_session_are_known(made, tmp_path, monkeypatch):
     bpy.ops.image_to_scene.save_reconstruction(filepath=str(tmp_path / "mine"))
     opened(tmp_path / "mine")
     assert shown() == set(made)
+
+
+def test_a_blend_asks_no_server_but_its_own(monkeypatch):
+    root, asked = bpy.data.objects.new("Root", None), []
+    monkeypatch.setattr(memory, "is_reconstruction", lambda place: asked.append(place) or False)
+    for place in ("//evil/share/out", "\\\\evil\\share\\out", "/here/out"):
+        root[memory.SAVED_KEY] = json.dumps([place])
+        monkeypatch.setattr(bpy.path, "abspath", lambda path: path)
+        assert memory.remembered_folder(root) is None
+    assert asked == [Path("/here/out")]
