@@ -22,7 +22,10 @@ DEPTH = 2.0  # of a wall before every camera
 
 def save_picture(file, pixels=None):
     file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((SIZE[1], SIZE[0], 3), 90, np.uint8) if pixels is None else pixels).save(file)
+    if pixels is None:  # two halves, for one colour alone shows nothing
+        pixels = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
+        pixels[:, SIZE[0] // 2 :] = 180
+    Image.fromarray(pixels).save(file)
 
 
 def save_mesh(file, scale=1.0):
