@@ -34,7 +34,7 @@ class Chosen:
     files: frozenset[Path] = frozenset()
     """Absolute, such as the photos of this session's runs."""
     folder: Path | None = None
-    """Where photos are looked for by their names, before all other places; may be on a network share."""
+    """A folder in which photos are searched by name before all other places; may be on a network share."""
     outside: bool = False
     """Every image and movie, except on network shares."""
     network: bool = False

@@ -34,7 +34,7 @@ NAMED: Final = 3
 
 @dataclass(frozen=True)
 class Pixels:
-    """What the arrays hold of one view."""
+    """The contents of the arrays for one view."""
 
     values: Mapping[str, NDArray[Any]]
     """By field of a `ReconstructedView`."""

@@ -93,7 +93,7 @@ class Lens:
     size: tuple[int, int] | None = None
     """(width, height) of the image that the lens was found for, pixels; others must have its shape. None: any shape."""
     origin: str = "its lens"
-    """What it is known from, such as "the fSpy file room.fspy", for sentences about it."""
+    """Its source, such as "the fSpy file room.fspy", for sentences about it."""
 
     def image_from_camera(self, size: tuple[int, int]) -> FloatArray:
         """Return the intrinsics [3, 3] for an upright image of (width, height) pixels."""

@@ -54,11 +54,11 @@ class PreparedView:
     notes: tuple[str, ...] = ()
     """See `metadata.Metadata`."""
     unused: str | None = None
-    """What of the view's file is not used, as `flaws.remarks` takes it. None: all of it is."""
+    """The part of the view's file that is not used, as `flaws.remarks` takes it. None: all of it is used."""
     bars: Bars = Bars()  # noqa: RUF009 - frozen
     """Burnt-in bars that are no part of the model pixels, or, where a lens bends them, of what `mask` keeps."""
     borders: Borders | None = None
-    """What may be bars by this picture alone."""
+    """Lines along the sides that may be bars, judged by this image alone."""
     is_combed: bool = False
     """It belongs to a clip and shows two moments, line by line."""
 
@@ -160,10 +160,8 @@ def _prepare(
     picture = read_picture(view.path, exposure, as_stored=view.as_stored)
     pixels = picture.pixels if view.distortion is None else _straightened(picture, view.distortion)
     width, height = picture.size
-    per_pixel = (
-        width / pixels.shape[1],
-        height / pixels.shape[0],
-    )  # more than 1 where a very large image is read coarser
+    # Source pixels per pixel: more than 1 where a very large image is read coarser.
+    per_pixel = width / pixels.shape[1], height / pixels.shape[0]
     # Straightened bars are curved: they are masked, all others cut off.
     cut = bars if bars and view.distortion is None else Bars()
     seen = cut.without(pixels)

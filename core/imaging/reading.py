@@ -60,7 +60,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     """See `metadata.Metadata`."""
     unused: str | None = None
-    """What of the file is not used, as `flaws.remarks` takes it. None: all of it is."""
+    """The part of the file that is not used, as `flaws.remarks` takes it. None: all of it is used."""
 
 
 def check_pictures(
